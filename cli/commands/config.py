@@ -1,0 +1,38 @@
+"""`raylift config`: the stack file, checked and shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cli import output
+from cli.connect import stack_here
+
+
+def run(stack: str, *, resolved: bool, as_json: bool) -> None:
+    """Print the configuration; with `resolved`, every default as well."""
+    config = stack_here(stack).config
+    values = config.resolved() if resolved else _as_written(config.resolved(), config)
+    if as_json:
+        output.print_json(values)
+        return
+    for line in _yaml(values):
+        output.show(line)
+
+
+def _as_written(values: dict[str, Any], config: Any) -> dict[str, Any]:  # noqa: ANN401
+    given = {
+        f"raylift:{key}" for key in config.model_dump(by_alias=True, exclude_unset=True)
+    }
+    return {key: value for key, value in values.items() if key in given}
+
+
+def _yaml(values: dict[str, Any]) -> list[str]:
+    import io
+
+    from ruamel.yaml import YAML
+
+    stream = io.StringIO()
+    writer = YAML()
+    writer.default_flow_style = False
+    writer.dump({"config": values}, stream)
+    return stream.getvalue().splitlines()

@@ -1,0 +1,115 @@
+"""`raylift deploy`: show the plan, do it, say where it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli import output
+from cli.connect import cluster_of, stack_here
+from raylift.errors import InputFailed
+from serve_runtime import config as serve_config
+from serve_runtime.deploy import deploy, prepare
+
+if TYPE_CHECKING:
+    from serve_runtime.cluster import Cluster
+    from serve_runtime.config import ServeConfig
+    from serve_runtime.deploy import Prepared
+    from serve_runtime.release import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for on the command line."""
+
+    what: str
+    name: str | None
+    route_prefix: str | None
+    prune: bool
+
+
+def run(
+    stack_name: str,
+    request: Request,
+    *,
+    dry_run: bool,
+    timeout_s: float,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Deploy, or with `dry_run` only show the plan."""
+    config = _load(request)
+    stack = stack_here(stack_name)
+    with cluster_of(stack) as cluster:
+        prepared = prepare(
+            cluster,
+            config,
+            prune=request.prune,
+            defaults=stack.config.serve.defaults == "raylift",
+        )
+        if not as_json:
+            output.show_plan(prepared)
+        release = None
+        if not dry_run:
+            _confirm_deletions(prepared, yes=yes)
+            release = _carry_out(cluster, prepared, timeout_s=timeout_s)
+        _report(cluster, prepared, release, dry_run=dry_run, as_json=as_json)
+
+
+def _load(request: Request) -> ServeConfig:
+    path = Path(request.what)
+    if ":" in request.what and not path.exists():
+        return serve_config.from_import_path(
+            request.what,
+            name=request.name or "default",
+            route_prefix=request.route_prefix or "/",
+            folder=Path.cwd(),
+        )
+    if request.name or request.route_prefix:
+        raise InputFailed.at(
+            "command line",
+            "--name and --route-prefix go with module:app, not with a file",
+        )
+    return serve_config.load(path, name=request.what)
+
+
+def _confirm_deletions(prepared: Prepared, *, yes: bool) -> None:
+    gone = [c.application for c in prepared.plan.changes if c.action == "delete"]
+    if gone:
+        output.confirm(f"This deletes {', '.join(gone)}.", answer="yes", yes=yes)
+
+
+def _carry_out(
+    cluster: Cluster, prepared: Prepared, *, timeout_s: float
+) -> Release | None:
+    with output.Progress() as progress:
+        return deploy(cluster, prepared, timeout_s=timeout_s, on_change=progress)
+
+
+def _report(
+    cluster: Cluster,
+    prepared: Prepared,
+    release: Release | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    number = release.number if release else None
+    if as_json:
+        output.print_json({**output.plan_json(prepared), "release": number})
+    elif dry_run:
+        output.say("dry run: nothing was changed")
+    elif release is None:
+        output.say("nothing to do")
+    else:
+        for name, document in release.documents.items():
+            where = _address(cluster, document)
+            output.show(f"release {number}: {name} {where}")
+
+
+def _address(cluster: Cluster, document: dict[str, object] | None) -> str:
+    if document is None:
+        return "is deleted"
+    route = document.get("route_prefix", "/")
+    return f"answers at {cluster.outputs.serve_url}{route}" if route else "runs"

@@ -1,0 +1,37 @@
+"""`raylift init`: a project that works, in an empty folder."""
+
+from __future__ import annotations
+
+import importlib.resources
+import shutil
+from pathlib import Path
+
+from cli import output
+from raylift.errors import Denied, InputFailed
+
+
+def run(folder: Path) -> None:
+    """Copy the templates and say what to type next."""
+    templates = Path(str(importlib.resources.files("cli") / "templates"))
+    files = [path.relative_to(templates) for path in _files(templates)]
+    taken = [str(file) for file in files if (folder / file).exists()]
+    if taken:
+        raise InputFailed.at(str(folder), f"already has {', '.join(sorted(taken))}")
+    try:
+        for file in files:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(templates / file, folder / file)
+            output.show(f"+ {file}")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Denied(f"{folder}: cannot be written: {reason}") from None
+    where = "" if folder == Path() else f"cd {folder} && "
+    output.say(f"next: {where}raylift up && raylift deploy")
+
+
+def _files(templates: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in templates.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )

@@ -1,0 +1,65 @@
+"""`raylift status`: Ray's word, the ledger's and the data plane's, side by side."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import typer
+
+from cli import output
+from cli.connect import cluster_of, stack_here
+from serve_runtime import probe
+from serve_runtime.status import ClusterStatus, applications_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from serve_runtime.cluster import Cluster
+
+_WATCH_SECONDS = 0.5
+
+
+def run(stack_name: str, *, watch: bool, as_json: bool) -> None:
+    """Show the status; exit 1 if anything is not well."""
+    with cluster_of(stack_here(stack_name)) as cluster:
+        if watch and not as_json:
+            output.watch_status(_looks(cluster))
+        look = look_at(cluster)
+    if as_json:
+        output.print_json(output.status_json(look))
+    else:
+        output.show_status(look)
+    if look.problems:
+        raise typer.Exit(1)
+
+
+def look_at(cluster: Cluster) -> ClusterStatus:
+    """One look, its questions asked at the same time."""
+    dashboard = cluster.dashboard
+    with ThreadPoolExecutor() as pool:
+        details = pool.submit(dashboard.serve_details)
+        nodes = pool.submit(dashboard.nodes)
+        routes = pool.submit(probe.routes, cluster.outputs)
+    found = routes.result()
+    return ClusterStatus(
+        stack=cluster.outputs.stack,
+        ray_version=cluster.outputs.ray_version,
+        serve_url=cluster.outputs.serve_url,
+        answering=found is not None,
+        routed=frozenset((found or {}).values()),
+        proxies={
+            node: item.get("status", "")
+            for node, item in (details.result().get("proxies") or {}).items()
+        },
+        nodes=tuple(nodes.result()),
+        applications=applications_of(details.result()),
+        unfinished=tuple(cluster.unfinished()),
+    )
+
+
+def _looks(cluster: Cluster) -> Iterator[ClusterStatus]:
+    while True:
+        yield look_at(cluster)
+        time.sleep(_WATCH_SECONDS)

@@ -1,0 +1,65 @@
+"""`raylift up`: the stack as its file says, until Ray's head answers."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from cli import output
+from cli.connect import stack_here
+from raylift.errors import CannotWork, Unreachable
+from serve_runtime.dashboard import Dashboard
+
+if TYPE_CHECKING:
+    from infra.stack import Stack
+    from raylift.outputs import StackOutputs
+
+_READY_SECONDS = 90
+_POLL_SECONDS = 0.05
+
+
+def run(name: str, *, dry_run: bool, restart: bool, as_json: bool) -> None:
+    """Show the changes, make them, wait, and say where the stack answers."""
+    stack = stack_here(name)
+    changes = stack.preview(restart=restart)
+    if not as_json:
+        output.show_stack_changes(changes)
+    if dry_run:
+        output.say("nothing to do" if not changes else "dry run: nothing was changed")
+        return
+    outputs = stack.up(progress=output.say, restart=restart)
+    wait_until_ready(stack, outputs)
+    if not changes:
+        output.say("nothing to do")
+    if as_json:
+        output.print_json(output.outputs_json(outputs))
+    else:
+        output.show_outputs(outputs)
+
+
+def wait_until_ready(stack: Stack, outputs: StackOutputs) -> None:
+    """Wait until the dashboard answers and every node of the stack has joined.
+
+    Raises:
+        CannotWork: Ray ended meanwhile, with the reason from its log.
+        Unreachable: it took too long.
+    """
+    deadline = time.monotonic() + _READY_SECONDS
+    with Dashboard(outputs, timeout_s=5) as dashboard:
+        while not _ready(dashboard, nodes=stack.node_count):
+            if reason := stack.why_dead():
+                raise CannotWork(f"Ray ended while starting: {reason}")
+            if time.monotonic() >= deadline:
+                raise Unreachable(
+                    f"Ray did not answer within {_READY_SECONDS} s",
+                    hint="run the same command again",
+                )
+            time.sleep(_POLL_SECONDS)
+
+
+def _ready(dashboard: Dashboard, *, nodes: int) -> bool:
+    try:
+        dashboard.version()
+        return nodes == 1 or sum(n.alive for n in dashboard.nodes()) >= nodes
+    except Unreachable:
+        return False

@@ -1,0 +1,39 @@
+"""From a stack's name to its cluster."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.project import find_project
+from infra.stack import open_stack
+from serve_runtime.dashboard import Dashboard
+from serve_runtime.local_cluster import LocalCluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.stack import Stack
+    from serve_runtime.cluster import Cluster
+
+
+def stack_here(name: str) -> Stack:
+    """The stack of that name in the project that the current folder lies in."""
+    return open_stack(find_project(_here()), name)
+
+
+@contextlib.contextmanager
+def cluster_of(stack: Stack) -> Iterator[Cluster]:
+    """The cluster of a stack that is up."""
+    with Dashboard(stack.outputs()) as dashboard:
+        yield LocalCluster(dashboard.outputs, dashboard)
+
+
+def _here() -> Path:
+    from raylift.errors import InputFailed
+
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise InputFailed.at("current folder", "it was deleted") from None

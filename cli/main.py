@@ -1,0 +1,189 @@
+"""The typer app: one short function per command; imports happen inside."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 typer reads the annotations
+from typing import Annotated, Optional
+
+import typer
+
+from cli.errors import Boundary
+from raylift import __version__
+
+app = typer.Typer(
+    cls=Boundary,
+    name="raylift",
+    help="Serve models with Ray: one place, four commands.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Stack = Annotated[
+    str,
+    typer.Option("-s", "--stack", envvar="RAYLIFT_STACK", help="The stack's name."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")
+]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=1, help="Seconds to wait before going back.")
+]
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 typer calls it so
+    if value:
+        typer.echo(f"raylift {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[  # noqa: ARG001 its callback acts
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="An empty or new folder.")] = Path(),
+) -> None:
+    """Write a stack file and a sample application into an empty folder."""
+    from cli.commands.init import run
+
+    run(folder)
+
+
+@app.command()
+def config(
+    stack: Stack = "local",
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="With every default.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check the stack file and show what it says."""
+    from cli.commands.config import run
+
+    run(stack, resolved=resolved, as_json=json)
+
+
+@app.command()
+def up(
+    stack: Stack = "local",
+    dry_run: DryRun = False,
+    restart: Annotated[
+        bool,
+        typer.Option("--restart", help="Allow what needs a restart of the cluster."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Make the stack what its file says: node groups and the Ray cluster."""
+    from cli.commands.up import run
+
+    run(stack, dry_run=dry_run, restart=restart, as_json=json)
+
+
+@app.command()
+def deploy(
+    what: Annotated[
+        str, typer.Argument(help="A Serve config file, or module:app.")
+    ] = "serve.yaml",
+    stack: Stack = "local",
+    name: Annotated[
+        Optional[str], typer.Option("--name", help="With module:app: its name.")
+    ] = None,
+    route_prefix: Annotated[
+        Optional[str],
+        typer.Option("--route-prefix", help="With module:app: its route."),
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete applications not in the file.")
+    ] = False,
+    dry_run: DryRun = False,
+    timeout: Timeout = 300,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Deploy Ray Serve applications; wait, verify, and go back if it fails."""
+    from cli.commands.deploy import Request, run
+
+    run(
+        stack,
+        Request(what, name=name, route_prefix=route_prefix, prune=prune),
+        dry_run=dry_run,
+        timeout_s=timeout,
+        yes=yes,
+        as_json=json,
+    )
+
+
+@app.command()
+def status(
+    stack: Stack = "local",
+    watch: Annotated[
+        bool, typer.Option("-w", "--watch", help="Keep showing, until Ctrl-C.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show the truth about a stack; exit 0 only if all is well."""
+    from cli.commands.status import run
+
+    run(stack, watch=watch, as_json=json)
+
+
+@app.command()
+def logs(
+    application: Annotated[
+        Optional[str], typer.Argument(metavar="[APP]", help="Default: all.")
+    ] = None,
+    deployment: Annotated[
+        Optional[str], typer.Argument(metavar="[DEPLOYMENT]", help="Default: all.")
+    ] = None,
+    stack: Stack = "local",
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on as lines come.")
+    ] = False,
+    lines: Annotated[
+        int, typer.Option("-n", "--lines", min=0, help="Of each replica.")
+    ] = 100,
+    json: Json = False,
+) -> None:
+    """Show log lines of replicas, merged by time."""
+    from cli.commands.logs import run
+
+    run(
+        stack,
+        (application or "", deployment or ""),
+        follow=follow,
+        lines=lines,
+        as_json=json,
+    )
+
+
+@app.command()
+def delete(
+    applications: Annotated[
+        Optional[list[str]],
+        typer.Argument(metavar="[APP]...", help="Default: the whole stack."),
+    ] = None,
+    stack: Stack = "local",
+    timeout: Timeout = 120,
+    yes: Yes = False,
+) -> None:
+    """Delete applications, or the whole stack with everything of it."""
+    from cli.commands.delete import run
+
+    run(stack, applications or [], timeout_s=timeout, yes=yes)
+
+
+def main() -> None:
+    """The console script."""
+    app()

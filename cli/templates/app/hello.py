@@ -1,0 +1,19 @@
+"""A Ray Serve application: edit it, then run `raylift deploy` again."""
+
+from ray import serve
+from starlette.requests import Request
+
+
+@serve.deployment
+class Hello:
+    """Greets whoever asks."""
+
+    def __init__(self, greeting: str) -> None:
+        self.greeting = greeting
+
+    async def __call__(self, request: Request) -> str:
+        name = request.query_params.get("name", "world")
+        return f"{self.greeting}, {name}!"
+
+
+app = Hello.bind("Hello")

@@ -1,0 +1,1 @@
+"""The `local` target: real Ray processes of our own on this machine."""

@@ -1,0 +1,184 @@
+"""Pure: a stack file and its ports → the `ray start` of every node.
+
+All of Ray listens on loopback. Ray would replace 127.0.0.1 by the machine's outward
+address and open its ports to the network; two of its own switches stop that:
+`RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0` (ray/_private/services.py, get_node_ip_address)
+for the head, and a head address of 0.0.0.0, from which a further node finds
+127.0.0.1 to be its own address, for the others.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.local.processes import NODE_MARK, STACK_MARK
+
+if TYPE_CHECKING:
+    from infra.config import Head, NodeGroup, StackConfig
+    from infra.local.ports import Ports
+
+HEAD = "head"
+STREAM_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where a stack keeps things. `ray` is short: socket paths end at 107 bytes."""
+
+    state: Path
+    ray: Path
+
+    @property
+    def token(self) -> Path:
+        """Ray's token, readable by its owner only."""
+        return self.state / "token"
+
+    @property
+    def haproxy(self) -> Path:
+        """HAProxy's configuration and sockets."""
+        return self.ray / "h"
+
+    @property
+    def empty(self) -> Path:
+        """Where Ray starts: its folder comes ahead of every code package."""
+        return self.state / "cwd"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: its name, what to run, and what to add to the environment."""
+
+    name: str
+    argv: list[str]
+    environment: dict[str, str]
+
+
+def plan_nodes(config: StackConfig, *, ports: Ports, folders: Folders) -> list[Node]:
+    """Every node that the stack file asks for, the head first."""
+    nodes = [_head(config, ports=ports, folders=folders)]
+    for group in config.node_groups:
+        for number in range(group.min_size):
+            name = f"{group.name}-{number}"
+            nodes.append(_member(config, group, name, ports=ports, folders=folders))
+    return nodes
+
+
+def _head(config: StackConfig, *, ports: Ports, folders: Folders) -> Node:
+    argv = [
+        *_ray_start(folders, ports.of_node(0)),
+        "--head",
+        f"--port={ports.gcs}",
+        f"--dashboard-port={ports.dashboard}",
+        "--dashboard-host=127.0.0.1",
+        f"--ray-client-server-port={ports.base + 2}",
+        *_claims(config.ray.head, config),
+    ]
+    environment = {
+        **_environment(config, HEAD, ports=ports, folders=folders),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        # A cluster that was killed comes back with its applications.
+        "RAY_gcs_storage": "rocksdb",
+        "RAY_gcs_storage_path": str(folders.state / "gcs"),
+        # py-spy of a stuck constructor, asked by `raylift deploy`; behind the token.
+        "RAY_DASHBOARD_ENABLE_PROFILING": "1",
+        "AUTOSCALER_METRIC_PORT": str(ports.base + 3),
+        "DASHBOARD_METRIC_PORT": str(ports.base + 4),
+    }
+    return Node(HEAD, argv, environment)
+
+
+def _member(
+    config: StackConfig, group: NodeGroup, name: str, *, ports: Ports, folders: Folders
+) -> Node:
+    index = 1 + sum(
+        g.min_size for g in config.node_groups[: config.node_groups.index(group)]
+    )
+    index += int(name.rsplit("-", 1)[1])
+    argv = [
+        *_ray_start(folders, ports.of_node(index)),
+        f"--address=0.0.0.0:{ports.gcs}",
+        *_claims(group, config),
+    ]
+    return Node(name, argv, _environment(config, name, ports=ports, folders=folders))
+
+
+def _ray_start(folders: Folders, ports: range) -> list[str]:
+    names = (
+        "dashboard-agent-listen-port",
+        "dashboard-agent-grpc-port",
+        "runtime-env-agent-port",
+        "metrics-export-port",
+        "node-manager-port",
+        "object-manager-port",
+    )
+    return [
+        str(Path(sys.executable).with_name("ray")),
+        "start",
+        "--block",
+        "--disable-usage-stats",
+        "--log-color=false",
+        f"--temp-dir={folders.ray}",
+        "--min-worker-port=0",
+        "--max-worker-port=0",
+        *(f"--{name}={port}" for name, port in zip(names, ports, strict=False)),
+    ]
+
+
+def _claims(node: Head | NodeGroup, config: StackConfig) -> list[str]:
+    options: dict[str, Any] = {
+        "num-cpus": node.num_cpus if node.num_cpus is None else int(node.num_cpus),
+        "num-gpus": node.num_gpus,
+        "memory": node.memory,
+        "object-store-memory": config.ray.object_store_memory,
+        "resources": json.dumps(node.resources) if node.resources else None,
+        "labels": ",".join(f"{k}={v}" for k, v in sorted(node.labels.items())) or None,
+    }
+    return [f"--{key}={value}" for key, value in options.items() if value is not None]
+
+
+def _environment(
+    config: StackConfig, name: str, *, ports: Ports, folders: Folders
+) -> dict[str, str]:
+    return {
+        **config.ray.env,
+        **(_haproxy(ports, folders) if config.ray.ingress == "haproxy" else {}),
+        STACK_MARK: str(folders.state),
+        NODE_MARK: name,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(folders.token),
+        # A dead proxy is noticed in 3.5 s and not in 25 (measured on 2.60).
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",
+    }
+
+
+def _haproxy(ports: Ports, folders: Folders) -> dict[str, str]:
+    folder = folders.haproxy
+    settings = {
+        "CONFIG_FILE_LOC": folder / "haproxy.cfg",
+        "SOCKET_PATH": folder / "admin.sock",
+        "METRICS_SOCKET_PATH": folder / "metrics.sock",
+        "SERVER_STATE_BASE": folder,
+        "SERVER_STATE_FILE": folder / "server-state",
+        "BINARY_PATH": folders.state / "haproxy",
+        # Ours never opens these two: see infra/local/haproxy.py.
+        "METRICS_PORT": ports.base + 5,
+        "STATS_PORT": ports.base + 6,
+        # A reload ends what streams after this time (ray#66056; Ray's default: 120).
+        "HARD_STOP_AFTER_S": STREAM_SECONDS,
+    }
+    return {
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        **{f"RAY_SERVE_HAPROXY_{key}": str(value) for key, value in settings.items()},
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.base + 7),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports.base + 8),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.ingress.start),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.ingress.stop - 1),
+        # How long a stopping replica waits for load balancers to forget it. Ours is
+        # told within 0.2 s; Ray's default (30) makes each delete take half a minute.
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
+    }

@@ -1,0 +1,75 @@
+"""Stack: what every target can do; the one place that picks a target's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from infra.stack_file import load_stack_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infra.config import StackConfig
+    from infra.project import Project
+    from raylift.outputs import StackOutputs
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that `up` would do: `start`, `stop` or `restart`, and to what."""
+
+    action: str
+    what: str
+    reason: str = ""
+
+
+class Stack(Protocol):
+    """One place to serve from. No method prints; progress goes to a callback."""
+
+    name: str
+    config: StackConfig
+
+    @property
+    def node_count(self) -> int:
+        """How many Ray nodes the stack has once it is up."""
+
+    def exists(self) -> bool:
+        """Whether anything of the stack is there: a process or a file."""
+
+    def preview(self, *, restart: bool = False) -> list[Change]:
+        """What `up` would change; empty when there is nothing to do."""
+
+    def up(
+        self, *, progress: Callable[[str], None], restart: bool = False
+    ) -> StackOutputs:
+        """Make the stack what its file says; returns before Ray's head answers."""
+
+    def outputs(self) -> StackOutputs:
+        """How to reach the stack.
+
+        Raises:
+            CannotWork: it is not up.
+        """
+
+    def why_dead(self) -> str:
+        """Why Ray's head ended, from its own logs; empty while it lives."""
+
+    def destroy(self, *, progress: Callable[[str], None]) -> bool:
+        """End everything of the stack; False when there was nothing.
+
+        Raises:
+            LeftBehind: something could not be removed; it is named.
+        """
+
+
+def open_stack(project: Project, name: str) -> Stack:
+    """The stack of that name.
+
+    Raises:
+        InputFailed: it has no file, or the file is wrong.
+    """
+    from infra.local.stack import LocalStack  # noqa: PLC0415 each target on demand
+
+    config = load_stack_file(project.stack_file(name))
+    return LocalStack(name, config, project.state_dir(name))

@@ -1,0 +1,210 @@
+"""Strict models for what comes from a file, and errors that name line and key.
+
+pydantic finds what is wrong; this module says it as a colleague would, with the
+place in the file and, for a word that nearly fits, the word that was meant.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from raylift.errors import InputFailed, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pydantic_core import ErrorDetails
+
+    from raylift.document import Place
+
+M = TypeVar("M", bound="Strict")
+KindOfUnion = (typing.Union, type(int | str))
+
+
+class Strict(BaseModel):
+    """Frozen, no unknown keys, no silent conversions.
+
+    `replaced` names keys that people still write and what to write today.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    replaced: ClassVar[dict[str, str]] = {}
+
+
+def validate(
+    model: type[M],
+    value: object,
+    *,
+    place: Callable[[Place], str],
+    prefix: str = "",
+) -> tuple[M | None, list[Problem]]:
+    """The model made from `value`, or everything that is wrong with it.
+
+    `place` gives `file:line` of a path; `prefix` stands before each path in
+    messages. A problem and a model never come together.
+    """
+    if not isinstance(value, dict):
+        return None, [Problem(place(()), f"must be a mapping, not {kind(value)}")]
+    try:
+        return model.model_validate(value), []
+    except ValidationError as failed:
+        return None, _problems(model, failed.errors(), place=place, prefix=prefix)
+
+
+def _problems(
+    model: type[Strict],
+    errors: Iterable[ErrorDetails],
+    *,
+    place: Callable[[Place], str],
+    prefix: str,
+) -> list[Problem]:
+    found: dict[Place, Problem] = {}
+    for error in errors:
+        path = tuple(error["loc"])
+        where = f"{dotted(path)}: " if path else ""
+        text = f"{prefix}{where}{_text(model, path, error)}"
+        found.setdefault(path, Problem(place(path), text))
+    return list(found.values())
+
+
+def dotted(path: Place) -> str:
+    """`applications[0].name` for `("applications", 0, "name")`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def kind(value: object) -> str:
+    """What a YAML value is, in words: `the text "abc"`, `a list`, `nothing`."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return f'the text "{printable(value)}"'
+        case list():
+            return "a list"
+    return "a mapping"
+
+
+def printable(text: str, *, limit: int = 60) -> str:
+    """Text from a file, safe for a terminal and short enough for a line."""
+    clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return clean if len(clean) <= limit else f"{clean[:limit]}…"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or nothing where no known word comes near."""
+    lowered = {name.lower(): name for name in known}
+    plain = word.lower().replace("-", "_")
+    near = difflib.get_close_matches(plain, lowered, n=1, cutoff=0.6)
+    return f"; did you mean {lowered[near[0]]}?" if near else ""
+
+
+def _text(model: type[Strict], path: Place, error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            return _unknown_key(model, path)
+        case "missing":
+            return "required, but not given"
+        case "value_error" | "assertion_error":
+            return str(context["error"])
+        case "greater_than":
+            return (
+                f"must be greater than {_number(context['gt'])}, not {error['input']}"
+            )
+        case "greater_than_equal":
+            return f"must be {_number(context['ge'])} or more, not {error['input']}"
+        case "less_than_equal":
+            return f"must be {_number(context['le'])} or less, not {error['input']}"
+        case "literal_error" | "enum":
+            return _not_one_of(str(context["expected"]), error["input"])
+        case "finite_number":
+            return "must be a finite number"
+    wanted = _WANTED.get(error["type"])
+    got = kind(error["input"])
+    return f"must be {wanted}, not {got}" if wanted else error["msg"]
+
+
+_WANTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
+
+
+def _not_one_of(expected: str, value: object) -> str:
+    words = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+    near = did_you_mean(value, words) if isinstance(value, str) else ""
+    return f"must be one of {', '.join(words)}, not {kind(value)}{near}"
+
+
+def _unknown_key(model: type[Strict], path: Place) -> str:
+    owner = _model_at(model, path[:-1])
+    key = str(path[-1])
+    if owner and key in owner.replaced:
+        return owner.replaced[key]
+    known = list(owner.model_fields) if owner else []
+    names = [
+        field.alias or name
+        for name, field in (owner.model_fields.items() if owner else ())
+    ]
+    return f"unknown key{did_you_mean(key, names or known)}"
+
+
+def _model_at(model: type[Strict], path: Place) -> type[Strict] | None:
+    current: Any = model
+    for part in path:
+        current = _element(current, part)
+    found = _unwrap(current)
+    return found if isinstance(found, type) and issubclass(found, Strict) else None
+
+
+def _element(annotation: Any, part: str | int) -> Any:  # noqa: ANN401 a type
+    inner = _unwrap(annotation)
+    if isinstance(inner, type) and issubclass(inner, Strict):
+        for name, field in inner.model_fields.items():
+            if part in (name, field.alias):
+                return field.annotation
+        return None
+    arguments = typing.get_args(inner)
+    return arguments[-1] if arguments else None
+
+
+def _unwrap(annotation: Any) -> Any:  # noqa: ANN401 a type
+    if typing.get_origin(annotation) in KindOfUnion:
+        rest = [a for a in typing.get_args(annotation) if a is not type(None)]
+        return _unwrap(rest[0]) if len(rest) == 1 else annotation
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _unwrap(typing.get_args(annotation)[0])
+    return annotation
+
+
+def refuse(problems: list[Problem]) -> None:
+    """Raise InputFailed with all problems in the order of the file, if any."""
+    if problems:
+        raise InputFailed(*sorted(problems, key=_by_line))
+
+
+def _by_line(problem: Problem) -> tuple[str, int]:
+    name, _, line = problem.place.rpartition(":")
+    return (name, int(line)) if line.isdigit() else (problem.place, 0)

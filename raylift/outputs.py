@@ -1,0 +1,34 @@
+"""What a stack hands over once it is up, and what serve_runtime connects with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class StackOutputs:
+    """One place to serve from, as it is now.
+
+    `token` is the cluster's Ray token; it stays out of `repr` and of every output.
+    `state_dir` is where the release ledger and the code packages of the local
+    target live.
+    """
+
+    stack: str
+    target: Literal["local"]
+    dashboard_url: str
+    serve_host: str
+    serve_port: int
+    grpc_port: int
+    ingress: Literal["haproxy", "python"]
+    ray_version: str
+    state_dir: Path
+    token: str = field(repr=False)
+
+    @property
+    def serve_url(self) -> str:
+        """Base address of the data plane, reachable from this machine."""
+        host = "127.0.0.1" if self.serve_host == "0.0.0.0" else self.serve_host  # noqa: S104 compared, not bound
+        return f"http://{host}:{self.serve_port}"

@@ -1,0 +1,1 @@
+"""What runs on a cluster: Ray Serve applications, planned, deployed, watched."""

@@ -1,0 +1,288 @@
+"""plan → upload → submit → watch → verify → done, or back to the last good release."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from raylift.errors import CannotWork, Conflict, NotRolledBack, RayliftError, RolledBack
+from serve_runtime.defaults import Added, add_defaults, needs
+from serve_runtime.diagnosis import missing
+from serve_runtime.plan import Plan, plan, removal, same_document
+from serve_runtime.status import applications_of
+from serve_runtime.watch import DeployFailed, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from serve_runtime.cluster import Cluster
+    from serve_runtime.config import Application, ServeConfig
+    from serve_runtime.dashboard import Node
+    from serve_runtime.release import Desired, Release
+    from serve_runtime.watch import Seen
+
+# After a failed deploy the old version needs its own time to serve again.
+_ROLLBACK_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a deploy will do, complete but for the doing."""
+
+    plan: Plan
+    base: Desired
+    options: dict[str, Any]
+    added: list[Added] = field(default_factory=list)
+    sent_bytes: int = 0
+
+
+def prepare(
+    cluster: Cluster,
+    config: ServeConfig,
+    *,
+    prune: bool,
+    defaults: bool,
+) -> Prepared:
+    """Pack the code and compare; writes nothing but code packages.
+
+    Raises:
+        CannotWork: no node can ever hold a replica, or an option of the Serve
+            instance cannot change while it runs.
+        InputFailed: a directory may not be shipped as it is.
+    """
+    base = cluster.desired()
+    details = cluster.dashboard.serve_details()
+    there = _there(base, details)
+    nodes = cluster.dashboard.nodes()
+    _refuse_changed_options(config.options, details)
+    wanted: dict[str, dict[str, Any]] = {}
+    added: list[Added] = []
+    sent = 0
+    for application in config.applications:
+        _refuse_infeasible(application, nodes)
+        shipped, size = _upload(cluster, _with_logging(application, config.options))
+        sent += size
+        if defaults:
+            kept = there.get(shipped.name)
+            shipped, new = _with_defaults(shipped, kept, free=_free(nodes, details))
+            added += new
+        wanted[shipped.name] = shipped.document
+    decided = plan(wanted, there, unsettled=_unsettled(cluster, details), prune=prune)
+    _refuse_taken_routes(decided, there)
+    return Prepared(decided, base, config.options, added, sent)
+
+
+def deploy(
+    cluster: Cluster,
+    prepared: Prepared,
+    *,
+    timeout_s: float,
+    on_change: Callable[[Seen], None],
+) -> Release | None:
+    """Do what was prepared; None when there was nothing to do.
+
+    Raises:
+        RolledBack: it failed with this cause; what served before serves again.
+        NotRolledBack: it failed, and going back failed too.
+    """
+    if prepared.plan.nothing_to_do:
+        return None
+    documents = prepared.plan.documents
+    release = cluster.submit(documents, base=prepared.base, options=prepared.options)
+    watch = Watch(
+        cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change
+    )
+    try:
+        watch.until_done()
+    except DeployFailed as failed:
+        _go_back(cluster, release, cause=str(failed), on_change=on_change)
+    cluster.close(release, "good")
+    return release
+
+
+def delete(
+    cluster: Cluster,
+    names: list[str],
+    *,
+    timeout_s: float,
+    on_change: Callable[[Seen], None],
+) -> list[str]:
+    """Take applications away; requests in flight finish. Returns those that existed.
+
+    Raises:
+        RayliftError: one was still there at the deadline.
+    """
+    base = cluster.desired()
+    there = _there(base, cluster.dashboard.serve_details())
+    found = [name for name in names if name in there]
+    if not found:
+        return []
+    documents = removal(found).documents
+    release = cluster.submit(documents, base=base, options={})
+    watch = Watch(
+        cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change
+    )
+    try:
+        watch.until_done()
+    except DeployFailed as failed:
+        cluster.close(release, "failed", str(failed))
+        raise RayliftError(str(failed), hint="raylift status") from None
+    cluster.close(release, "good")
+    return found
+
+
+def _go_back(
+    cluster: Cluster,
+    release: Release,
+    *,
+    cause: str,
+    on_change: Callable[[Seen], None],
+) -> None:
+    try:
+        documents = cluster.restore(release)
+        watch = Watch(
+            cluster.dashboard,
+            documents,
+            timeout_s=_ROLLBACK_SECONDS,
+            on_change=on_change,
+        )
+        watch.until_done()
+    except RayliftError as error:
+        cluster.close(release, "failed", f"{cause}; going back: {error}")
+        raise NotRolledBack(
+            f"deploy failed: {cause}; and going back failed: {error}",
+            hint="raylift status; then deploy a version that worked",
+        ) from None
+    cluster.close(release, "rolled back", cause)
+    new = sorted(name for name, document in documents.items() if document is None)
+    old = sorted(name for name, document in documents.items() if document is not None)
+    outcome = [f"the last good version of {', '.join(old)} serves again"] if old else []
+    outcome += [f"{', '.join(new)} was new and is removed"] if new else []
+    raise RolledBack(f"deploy failed: {cause}", hint="; ".join(outcome))
+
+
+def _there(base: Desired, details: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What runs now; where the live document has drifted, it and not ours counts."""
+    live = {
+        a.name: a.deployed
+        for a in applications_of(details)
+        if a.deployed is not None and a.status != "DELETING"
+    }
+    ours = base.applications
+    return {
+        name: ours[name]
+        if name in ours and same_document(document, ours[name])
+        else document
+        for name, document in live.items()
+    }
+
+
+def _unsettled(cluster: Cluster, details: dict[str, Any]) -> frozenset[str]:
+    """Applications that do not serve, or whose last deploy was cut off."""
+    waiting = {a.name for a in applications_of(details) if a.status != "RUNNING"}
+    return frozenset(waiting.union(*(r.documents for r in cluster.unfinished())))
+
+
+def _refuse_changed_options(options: dict[str, Any], details: dict[str, Any]) -> None:
+    """Ray answers 200 to a change of these and ignores it while Serve runs."""
+    for section, ours in (
+        ("http_options", ("host", "port")),
+        ("grpc_options", ("port",)),
+    ):
+        live = details.get(section)
+        if not live:
+            continue
+        for key, value in (options.get(section) or {}).items():
+            if key not in ours and live.get(key) != value:
+                raise CannotWork(
+                    f"{section}.{key}: {live.get(key)!r} cannot become {value!r} while"
+                    " Serve runs; Ray would ignore it",
+                    hint="raylift delete, raylift up, then deploy again",
+                )
+
+
+def _refuse_infeasible(application: Application, nodes: list[Node]) -> None:
+    overrides = {o["name"]: o for o in application.document.get("deployments") or []}
+    for name in overrides.keys() | application.facts.deployments.keys():
+        in_code = application.facts.deployments.get(name, {})
+        unknown = in_code.get("ray_actor_options", {}) is None
+        override = overrides.get(name, {})
+        if unknown and "ray_actor_options" not in override:
+            continue
+        if lack := missing(needs(override, in_code), nodes):
+            raise CannotWork(
+                f"{application.name}: {name}: no node can hold a replica: {lack}",
+                hint="ask for less, or add a node group to the stack file and raylift up",
+            )
+
+
+def _refuse_taken_routes(decided: Plan, there: dict[str, dict[str, Any]]) -> None:
+    """Ray answers 400 or steals the route silently, by how the other was deployed."""
+    staying = {
+        document.get("route_prefix", "/"): name
+        for name, document in there.items()
+        if name not in decided.documents
+    }
+    for name, wanted in decided.documents.items():
+        route = wanted.get("route_prefix", "/") if wanted else None
+        if route is not None and route in staying:
+            raise Conflict(
+                f"{name}: route {route} belongs to application '{staying[route]}'",
+                hint=f"give it another route_prefix, or raylift delete {staying[route]}",
+            )
+
+
+def _with_logging(application: Application, options: dict[str, Any]) -> Application:
+    """The file's logging_config in each application, as Ray would copy it itself.
+
+    Then deploying one file does not change the logging of another's applications.
+    """
+    logging = options.get("logging_config")
+    if not logging or "logging_config" in application.document:
+        return application
+    document = {**application.document, "logging_config": logging}
+    return application.with_document(document)
+
+
+def _upload(cluster: Cluster, application: Application) -> tuple[Application, int]:
+    if application.directory is None:
+        return application, 0
+    uri, size = cluster.upload(application.directory, place=application.place)
+    document = copy.deepcopy(application.document)
+    document["runtime_env"]["working_dir"] = uri
+    return application.with_document(document), size
+
+
+def _with_defaults(
+    application: Application, there: dict[str, Any] | None, *, free: dict[str, float]
+) -> tuple[Application, list[Added]]:
+    """The application with its defaults; one that has them already keeps them.
+
+    Otherwise a cluster that has filled up since would turn every later deploy of the
+    same file into a change.
+    """
+
+    def fits(needed: dict[str, float], replicas: int) -> bool:
+        copies = 1 if there else replicas + 1
+        return all(free.get(r, 0) >= copies * amount for r, amount in needed.items())
+
+    for room in (lambda *_: True, lambda *_: False):
+        found = add_defaults(application, room_for=room)
+        if same_document(there, found[0].document):
+            return found
+    return add_defaults(application, room_for=fits)
+
+
+def _free(nodes: list[Node], details: dict[str, Any]) -> dict[str, float]:
+    """Ray's resources that no replica of Serve holds."""
+    free: dict[str, float] = {}
+    for node in nodes:
+        for resource, amount in node.resources.items() if node.alive else ():
+            free[resource] = free.get(resource, 0) + amount
+    for application in applications_of(details):
+        for deployment in application.deployments:
+            for resource, amount in deployment.needs.items():
+                held = amount * sum(deployment.replicas.values())
+                free[resource] = free.get(resource, 0) - held
+    return free

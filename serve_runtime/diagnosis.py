@@ -1,0 +1,104 @@
+"""Why an application is stuck or failed, in one line, in the user's own words."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from raylift.model import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from serve_runtime.dashboard import Node
+    from serve_runtime.status import ApplicationStatus, DeploymentStatus
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b.*)")
+_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+), in')
+_RAYS_OWN = ("/ray/", "/concurrent/futures/", "/asyncio/", "/importlib/", "<frozen")
+
+
+def why(application: ApplicationStatus, nodes: Iterable[Node]) -> str:
+    """The cause, or an empty string while nothing is wrong."""
+    if application.message and application.status == "DEPLOY_FAILED":
+        return explain(application.message)
+    for deployment in application.deployments:
+        if cause := _deployment(deployment, nodes):
+            return f"{deployment.name}: {cause}"
+    return explain(application.message) if application.message else ""
+
+
+def _deployment(deployment: DeploymentStatus, nodes: Iterable[Node]) -> str:
+    if "exception" in deployment.message or "Traceback" in deployment.message:
+        return explain(deployment.message)
+    starting = deployment.replicas.get("STARTING", 0)
+    if starting and deployment.unplaced:
+        if lack := missing(deployment.needs, nodes):
+            return f"no node can hold a replica: {lack}"
+    return explain(deployment.message) if deployment.message else ""
+
+
+def missing(needs: Mapping[str, float], nodes: Iterable[Node]) -> str:
+    """What no single node offers: `needs GPU 8, the largest node has 0`; else empty."""
+    alive = [node for node in nodes if node.alive]
+    if not needs or any(_fits(needs, node.resources) for node in alive):
+        return ""
+    lacks = []
+    for resource, amount in sorted(needs.items()):
+        most = max((node.resources.get(resource, 0) for node in alive), default=0)
+        if most < amount:
+            lacks.append(f"needs {resource} {amount:g}, the largest node has {most:g}")
+    return "; ".join(lacks) or "no node has all it needs together"
+
+
+def _fits(needs: Mapping[str, float], has: Mapping[str, float]) -> bool:
+    return all(has.get(resource, 0) >= amount for resource, amount in needs.items())
+
+
+def explain(message: str) -> str:
+    """The line of a Ray message that a person needs: the user's exception and place."""
+    lines = [line.rstrip() for line in _COLOUR.sub("", message).splitlines()]
+    cause = _last_exception(lines)
+    if not cause:
+        first = next((line for line in lines if line.strip()), "")
+        return printable(first.strip(), limit=300)
+    place = _own_frame(lines)
+    return printable(cause, limit=300) + (f" ({place})" if place else "")
+
+
+def _last_exception(lines: list[str]) -> str:
+    """The innermost exception; Ray wraps it in a RuntimeError holding its traceback."""
+    found = [match[1] for line in lines if (match := _EXCEPTION.match(line.strip()))]
+    real = [line for line in found if not re.match(r"\S*Error: (Traceback|\x1b)", line)]
+    for line in reversed(real):
+        if not line.startswith(
+            ("ray.exceptions.RayTaskError", "ray.exceptions.RayActor")
+        ):
+            return line
+    return real[-1] if real else ""
+
+
+def _own_frame(lines: list[str]) -> str:
+    """`app.py:12`, the last frame in code that is not Ray's."""
+    for line in reversed(lines):
+        match = _FRAME.match(line)
+        if match and not any(part in match[1] for part in _RAYS_OWN):
+            name = match[1].split("/working_dir_files/")[-1]
+            short = "/".join(name.split("/")[-2:]) if name.startswith("/") else name
+            return f"{_without_package(short)}:{match[2]}"
+    return ""
+
+
+def _without_package(path: str) -> str:
+    return re.sub(r"^(raylift|_ray_pkg)_[0-9a-f]+/", "", path)
+
+
+def own_stack_line(trace: str) -> str:
+    """`__init__ (app.py:9)`: the innermost frame of a py-spy dump that is the user's."""
+    for line in trace.splitlines():
+        match = re.match(r"^\s+(\S+) \((.+?):(\d+)\)", line)
+        if match and not any(part in match[2] for part in (*_RAYS_OWN, "ray/")):
+            name = match[2].split("/working_dir_files/")[-1]
+            return f"{match[1]} ({_without_package(name)}:{match[3]})"
+    return ""

@@ -1,0 +1,265 @@
+"""The cluster of a local stack: Ray's REST PUT under a file lock, a ledger in files.
+
+Ray's PUT replaces every application and has no version, so that two writers lose
+updates; here read, merge and PUT happen under one lock of the kernel's, which a
+killed process cannot leave behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+from raylift.errors import Conflict, InputFailed, RayliftError, Unreachable
+from raylift.files import locked, make_private_dir, read_json, write_json
+from serve_runtime.dashboard import Rejected
+from serve_runtime.package import pack
+from serve_runtime.release import Desired, Release, author
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from raylift.outputs import StackOutputs
+    from serve_runtime.dashboard import Dashboard
+    from serve_runtime.release import Outcome
+
+_LOCK_SECONDS = 120
+_KEPT = 50
+
+
+class LocalCluster:
+    """Desired state, ledger and packages in the stack's state directory."""
+
+    def __init__(self, outputs: StackOutputs, dashboard: Dashboard) -> None:
+        self.outputs = outputs
+        self.dashboard = dashboard
+        self._folder = outputs.state_dir
+        self._releases = outputs.state_dir / "releases"
+        self._held = contextlib.ExitStack()
+
+    def desired(self) -> Desired:
+        """What was last written, from `desired.json`."""
+        state = read_json(self._folder / "desired.json")
+        return Desired(**state) if state else Desired()
+
+    def submit(
+        self,
+        documents: Mapping[str, dict[str, Any] | None],
+        *,
+        base: Desired,
+        options: dict[str, Any],
+    ) -> Release:
+        """Open a release, PUT, and write down what is desired now."""
+        with self._locked():
+            now = self.desired()
+            self._refuse_conflict(documents, base=base, now=now)
+            self._end_abandoned(documents)
+            number = self._next_number(now)
+            release = Release(number, author(), time.time(), dict(documents))
+            self._hold(release)
+            self._write(release)
+            try:
+                self._put(now, documents, options or now.options, version=number)
+            except Rejected as error:
+                self.close(release, "failed", str(error))
+                raise InputFailed.at("", str(error)) from None
+            except (Unreachable, RayliftError) as error:
+                self.close(release, "failed", str(error))
+                raise
+            return release
+
+    def restore(self, release: Release) -> dict[str, dict[str, Any] | None]:
+        """PUT the last good documents of the release's applications."""
+        with self._locked():
+            now = self.desired()
+            documents = {name: now.good.get(name) for name in release.documents}
+            self._put(now, documents, now.options, version=now.version)
+            return documents
+
+    def close(self, release: Release, outcome: Outcome, reason: str = "") -> None:
+        """Write the outcome; after `good` its documents are what we go back to."""
+        if outcome == "good":
+            with self._locked():
+                now = self.desired()
+                good = _merged(now.good, release.documents)
+                self._save(dataclasses.replace(now, good=good))
+        self._write(dataclasses.replace(release, outcome=outcome, reason=reason))
+        self._held.close()
+        self._lock_of(release.number).unlink(missing_ok=True)
+
+    def unfinished(self) -> list[Release]:
+        """Open releases whose process is gone: its lock is free."""
+        return [
+            release
+            for release in self._open_releases()
+            if not self._is_held(release.number)
+        ]
+
+    def upload(self, directory: Path, *, place: str) -> tuple[str, int]:
+        """A `file://` URI into `.raylift/<stack>/packages`, named by its content."""
+        package = pack(directory, store=self._folder / "packages", place=place)
+        return package.path.as_uri(), package.size if package.built else 0
+
+    # -- writing -------------------------------------------------------------
+
+    def _put(
+        self,
+        now: Desired,
+        documents: Mapping[str, dict[str, Any] | None],
+        options: dict[str, Any],
+        *,
+        version: int,
+    ) -> None:
+        applications = _merged(now.applications, documents)
+        foreign = {
+            name: document
+            for name, document in self._live().items()
+            if name not in now.applications and name not in documents
+        }
+        self.dashboard.put_applications(
+            {
+                **options,
+                **self._cluster_options(options),
+                "applications": [*applications.values(), *foreign.values()],
+            }
+        )
+        self._save(
+            dataclasses.replace(
+                now, version=version, options=options, applications=applications
+            )
+        )
+
+    def _cluster_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What the stack decides: one machine has one ingress, at the stack's port."""
+        http = {
+            **(options.get("http_options") or {}),
+            "host": self.outputs.serve_host,
+            "port": self.outputs.serve_port,
+        }
+        grpc = {**(options.get("grpc_options") or {}), "port": self.outputs.grpc_port}
+        return {
+            "proxy_location": "HeadOnly",
+            "http_options": http,
+            "grpc_options": grpc,
+        }
+
+    def _live(self) -> dict[str, dict[str, Any]]:
+        """Documents of the declarative applications that Ray runs; PUT drops others."""
+        found = self.dashboard.serve_details().get("applications") or {}
+        return {
+            name: item["deployed_app_config"]
+            for name, item in found.items()
+            if item.get("deployed_app_config") and item.get("status") != "DELETING"
+        }
+
+    def _save(self, desired: Desired) -> None:
+        write_json(self._folder / "desired.json", dataclasses.asdict(desired))
+
+    # -- the ledger ----------------------------------------------------------
+
+    def _refuse_conflict(
+        self,
+        documents: Mapping[str, dict[str, Any] | None],
+        *,
+        base: Desired,
+        now: Desired,
+    ) -> None:
+        for release in self._open_releases():
+            both = sorted(documents.keys() & release.documents.keys())
+            if both and self._is_held(release.number):
+                raise Conflict(
+                    f"application '{both[0]}' is being deployed by {release.author}"
+                    f" (release {release.number})",
+                    hint="wait for it to end, then run the same command again",
+                )
+        for name in documents:
+            if now.applications.get(name) != base.applications.get(name):
+                last = self._last_release_of(name)
+                who = (
+                    f"by {last.author} in release {last.number}"
+                    if last
+                    else "meanwhile"
+                )
+                raise Conflict(
+                    f"application '{name}' was changed {who}",
+                    hint="look at it with raylift status, then deploy again",
+                )
+
+    def _end_abandoned(self, documents: Mapping[str, dict[str, Any] | None]) -> None:
+        for release in self.unfinished():
+            if documents.keys() & release.documents.keys():
+                reason = "its process was cut off; the next deploy took over"
+                self._write(
+                    dataclasses.replace(release, outcome="abandoned", reason=reason)
+                )
+                self._lock_of(release.number).unlink(missing_ok=True)
+
+    def _next_number(self, now: Desired) -> int:
+        numbers = [int(path.stem) for path in self._files()]
+        return max([now.version, *numbers]) + 1
+
+    def _last_release_of(self, name: str) -> Release | None:
+        for path in reversed(self._files()):
+            release = _read_release(path)
+            if release and name in release.documents:
+                return release
+        return None
+
+    def _open_releases(self) -> list[Release]:
+        found = (_read_release(path) for path in self._files())
+        return [release for release in found if release and release.outcome == "open"]
+
+    def _files(self) -> list[Path]:
+        return sorted(self._releases.glob("[0-9]*.json"))
+
+    def _write(self, release: Release) -> None:
+        make_private_dir(self._releases)
+        path = self._releases / f"{release.number:06}.json"
+        write_json(path, dataclasses.asdict(release))
+        for old in self._files()[:-_KEPT]:
+            old.unlink(missing_ok=True)
+
+    # -- locks ---------------------------------------------------------------
+
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
+        return locked(
+            self._folder / "desired.lock",
+            what=f"the applications of stack '{self.outputs.stack}'",
+            wait_s=_LOCK_SECONDS,
+        )
+
+    def _lock_of(self, number: int) -> Path:
+        return self._releases / f"{number:06}.lock"
+
+    def _hold(self, release: Release) -> None:
+        """Hold the release's own lock for as long as this process works on it."""
+        make_private_dir(self._releases)
+        what = f"release {release.number}"
+        lock = locked(self._lock_of(release.number), what=what, wait_s=5)
+        self._held.enter_context(lock)
+
+    def _is_held(self, number: int) -> bool:
+        path = self._lock_of(number)
+        if not path.exists():
+            return False
+        try:
+            with locked(path, what="", wait_s=0):
+                return False
+        except Conflict:
+            return True
+
+
+def _merged(
+    documents: Mapping[str, dict[str, Any]],
+    changes: Mapping[str, dict[str, Any] | None],
+) -> dict[str, dict[str, Any]]:
+    kept = {name: doc for name, doc in documents.items() if name not in changes}
+    return kept | {name: doc for name, doc in changes.items() if doc is not None}
+
+
+def _read_release(path: Path) -> Release | None:
+    value = read_json(path)
+    return Release(**value) if value else None

@@ -1,0 +1,255 @@
+"""Statuses as they change, until every touched application is what was wanted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from raylift.errors import RayliftError, Unreachable
+from serve_runtime import probe
+from serve_runtime.diagnosis import missing, why
+from serve_runtime.plan import same_document
+from serve_runtime.status import ApplicationStatus, applications_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from serve_runtime.dashboard import Dashboard, Node
+    from serve_runtime.status import DeploymentStatus
+
+_POLL_SECONDS = 0.1
+_SILENCE_SECONDS = 5.0
+_UNHEALTHY_SECONDS = 10.0
+_STUCK_SECONDS = 10.0
+_INFEASIBLE_SECONDS = 1.5
+
+
+class DeployFailed(RayliftError):
+    """An application cannot become what was wanted; the message is the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look at the touched applications; `causes` says what holds one up."""
+
+    applications: tuple[ApplicationStatus, ...]
+    causes: dict[str, str]
+    seconds: float
+
+
+class Watch:
+    """Waits for `documents` (None: gone) to be what Ray runs and serves."""
+
+    def __init__(
+        self,
+        dashboard: Dashboard,
+        documents: Mapping[str, dict[str, Any] | None],
+        *,
+        timeout_s: float,
+        on_change: Callable[[Seen], None],
+    ) -> None:
+        self._dashboard = dashboard
+        self._documents = documents
+        self._timeout = timeout_s
+        self._on_change = on_change
+        self._began = time.monotonic()
+        self._since: dict[tuple[str, str], float] = {}
+        self._nodes: list[Node] = []
+        self._nodes_read = float("-inf")
+
+    def until_done(self) -> None:
+        """Return when all is as wanted and routed.
+
+        Raises:
+            DeployFailed: it cannot be, or was not in time.
+            Unreachable: the dashboard was silent for some seconds.
+        """
+        before: object = None
+        while True:
+            applications = self._look()
+            if self._all_done(applications):
+                self._until_routed()
+                return
+            causes = self._causes(applications)
+            seen = Seen(applications, causes, time.monotonic() - self._began)
+            state = _summary(applications), tuple(sorted(causes.items()))
+            if state != before:
+                self._on_change(seen)
+                before = state
+            self._judge(applications, causes)
+            time.sleep(_POLL_SECONDS)
+
+    def _look(self) -> tuple[ApplicationStatus, ...]:
+        deadline = time.monotonic() + _SILENCE_SECONDS
+        while True:
+            try:
+                found = applications_of(self._dashboard.serve_details())
+            except Unreachable as error:
+                if time.monotonic() >= deadline:
+                    raise Unreachable(
+                        f"lost Ray's dashboard while deploying: {error}",
+                        hint="what is served may go on; raylift status, then the same"
+                        " command again",
+                    ) from None
+                time.sleep(0.3)
+            else:
+                return tuple(a for a in found if a.name in self._documents)
+
+    def _all_done(self, applications: tuple[ApplicationStatus, ...]) -> bool:
+        found = {application.name: application for application in applications}
+        return all(
+            name not in found
+            if document is None
+            else _serves(found.get(name), document)
+            for name, document in self._documents.items()
+        )
+
+    def _causes(self, applications: tuple[ApplicationStatus, ...]) -> dict[str, str]:
+        causes = {}
+        for application in applications:
+            if self._documents[application.name] is None:
+                continue
+            if any(d.unplaced for d in application.deployments):
+                self._read_nodes()
+            cause = why(application, self._nodes) or self._stuck(application)
+            if cause:
+                causes[application.name] = cause
+        return causes
+
+    def _judge(
+        self, applications: tuple[ApplicationStatus, ...], causes: dict[str, str]
+    ) -> None:
+        for application in applications:
+            name = application.name
+            if self._documents[name] is None:
+                continue
+            cause = causes.get(name, "")
+            if application.status == "DEPLOY_FAILED" and self._is_ours(application):
+                raise DeployFailed(f"{name}: {cause or 'Ray gave no reason'}")
+            unhealthy = application.status == "UNHEALTHY"
+            if self._lasts((name, "unhealthy"), unhealthy) > _UNHEALTHY_SECONDS:
+                raise DeployFailed(f"{name}: unhealthy: {cause or 'no reason given'}")
+            hopeless = any(
+                d.unplaced and missing(d.needs, self._nodes)
+                for d in application.deployments
+            )
+            if self._lasts((name, "hopeless"), hopeless) > _INFEASIBLE_SECONDS:
+                raise DeployFailed(f"{name}: {cause}")
+        if time.monotonic() - self._began >= self._timeout:
+            raise DeployFailed(self._too_late(applications, causes))
+
+    def _is_ours(self, application: ApplicationStatus) -> bool:
+        document = self._documents[application.name]
+        return document is not None and same_document(application.deployed, document)
+
+    def _lasts(self, key: tuple[str, str], holds: bool) -> float:  # noqa: FBT001
+        if not holds:
+            self._since.pop(key, None)
+            return 0.0
+        return time.monotonic() - self._since.setdefault(key, time.monotonic())
+
+    def _stuck(self, application: ApplicationStatus) -> str:
+        """A constructor that takes its time, and the line it is in."""
+        for deployment in application.deployments:
+            starting = [
+                m for m in deployment.members if m.state == "STARTING" and m.pid
+            ]
+            key = (application.name, f"starting {deployment.name}")
+            seconds = self._lasts(key, bool(starting))
+            if seconds > _STUCK_SECONDS:
+                line = self._stack_line(deployment)
+                where = f" at {line}" if line else ""
+                return f"{deployment.name}: still in its constructor{where}"
+        return ""
+
+    def _stack_line(self, deployment: DeploymentStatus) -> str:
+        from serve_runtime.diagnosis import own_stack_line  # noqa: PLC0415
+
+        for member in deployment.members:
+            if member.state == "STARTING" and member.pid and member.node_id:
+                try:
+                    text = self._dashboard.stack_trace(member.node_id, member.pid)
+                except RayliftError:
+                    return ""
+                return own_stack_line(text)
+        return ""
+
+    def _too_late(
+        self, applications: tuple[ApplicationStatus, ...], causes: dict[str, str]
+    ) -> str:
+        waiting = [
+            name
+            for name, document in self._documents.items()
+            if not any(
+                a.name == name and document and _serves(a, document)
+                for a in applications
+            )
+        ]
+        name = next((n for n in waiting if n in causes), waiting[0])
+        if self._documents[name] is None:
+            return f"{name}: not gone after {self._timeout:g} s"
+        cause = causes.get(name) or _summary_of(name, applications)
+        return f"{name}: not RUNNING after {self._timeout:g} s: {cause}"
+
+    def _until_routed(self) -> None:
+        """The proxy learns of a route a moment after Ray says RUNNING."""
+        wanted = {
+            name
+            for name, document in self._documents.items()
+            if document and document.get("route_prefix", "/") is not None
+        }
+        deadline = time.monotonic() + _SILENCE_SECONDS
+        outputs = self._dashboard.outputs
+        while wanted:
+            found = probe.routes(outputs)
+            if found is not None and wanted <= set(found.values()):
+                return
+            if time.monotonic() >= deadline:
+                state = "does not answer" if found is None else "does not route to it"
+                raise DeployFailed(
+                    f"{min(wanted)}: RUNNING, but the data plane at"
+                    f" {outputs.serve_url} {state}"
+                )
+            time.sleep(0.02)
+
+    def _read_nodes(self) -> None:
+        if time.monotonic() - self._nodes_read < 1:
+            return
+        self._nodes_read = time.monotonic()
+        try:
+            self._nodes = self._dashboard.nodes()
+        except Unreachable:
+            self._nodes = []
+
+
+def _serves(
+    application: ApplicationStatus | None, document: dict[str, Any] | None
+) -> bool:
+    return (
+        application is not None
+        and document is not None
+        and application.status == "RUNNING"
+        and bool(application.deployments)
+        and same_document(application.deployed, document)
+    )
+
+
+def _summary(applications: tuple[ApplicationStatus, ...]) -> tuple[object, ...]:
+    return tuple(
+        (a.name, a.status, d.name, tuple(sorted(d.replicas.items())))
+        for a in applications
+        for d in a.deployments or (None,)  # type: ignore[union-attr]
+        if d is not None
+    ) + tuple((a.name, a.status) for a in applications)
+
+
+def _summary_of(name: str, applications: tuple[ApplicationStatus, ...]) -> str:
+    for application in applications:
+        if application.name == name:
+            states = ", ".join(
+                f"{d.name} {' '.join(f'{n} {s}' for s, n in sorted(d.replicas.items()))}"
+                for d in application.deployments
+            )
+            return states or f"it is {application.status}"
+    return "Ray does not know it"
