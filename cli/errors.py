@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from raylift.errors import InputFailed, RayliftError
-
-if TYPE_CHECKING:
-    import click
 
 INTERRUPTED = 130
 
@@ -21,7 +18,7 @@ INTERRUPTED = 130
 class Boundary(TyperGroup):
     """The command group: every RayliftError ends as a line, a hint and a code."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 as typer has it
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 typer's context is private
         """Run a command inside the boundary."""
         signal.signal(signal.SIGTERM, _as_interrupt)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 typer reads the annotations
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -43,7 +43,7 @@ def _version(value: bool) -> None:  # noqa: FBT001 typer calls it so
 
 @app.callback()
 def _root(
-    version: Annotated[  # noqa: ARG001 its callback acts
+    version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Version."),
     ] = False,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import rich.box
 from rich.console import Console, Group
@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from raylift.errors import InputFailed
-from raylift.model import printable
+from raylift.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +32,17 @@ if TYPE_CHECKING:
     from serve_runtime.status import ApplicationStatus, ClusterStatus, DeploymentStatus
     from serve_runtime.watch import Seen
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+_WIDE = 200  # off a terminal nothing folds: a row is a line
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _WIDE
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
 
 _COLOURS = {
     "RUNNING": "green", "HEALTHY": "green", "good": "green",
@@ -128,9 +137,9 @@ def show_plan(prepared: Prepared) -> None:
         for difference in change.differences:
             before, after = _short(difference.before), _short(difference.after)
             out.print(f"    {escape(difference.key)}: {before} → {after}")
-    touched = prepared.plan.documents.keys()
+    new = {c.application for c in prepared.plan.changes if c.action == "create"}
     for added in prepared.added:
-        if added.application in touched:
+        if added.application in new:
             out.print(
                 f"    [dim]default[/] {escape(added.deployment)}.{added.setting}:"
                 f" {_short(added.value)} [dim]({added.reason})[/]"
@@ -174,7 +183,7 @@ class Progress:
         self._live = Live(console=err, transient=True) if err.is_terminal else None
         self._last: dict[str, str] = {}
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         if self._live:
             self._live.start()
         return self
@@ -242,8 +251,8 @@ def watch_status(looks: Iterable[ClusterStatus]) -> None:
 
 
 def _nodes_table(status: ClusterStatus) -> Table:
-    table = _table("node", "state", "resources", "labels", "proxy")
-    for node in status.nodes:
+    table = _table("node", "resources", "labels", "proxy")
+    for node in (node for node in status.nodes if node.alive):
         resources = {
             key: value
             for key, value in sorted(node.resources.items())
@@ -252,7 +261,6 @@ def _nodes_table(status: ClusterStatus) -> Table:
         labels = {k: v for k, v in node.labels.items() if not k.startswith("ray.io/")}
         table.add_row(
             f"{node.node_id[:8]}{' (head)' if node.is_head else ''}",
-            "ALIVE" if node.alive else "DEAD",
             ", ".join(f"{k} {_amount(k, v)}" for k, v in resources.items()),
             ", ".join(f"{k}={v}" for k, v in sorted(labels.items())),
             _state(status.proxies.get(node.node_id, "")),
@@ -376,6 +384,8 @@ def _amount(resource: str, value: float) -> str:
 def _short(value: object) -> str:
     if value is None:
         return "[dim]not set[/]"
+    if isinstance(value, str) and value.startswith("file://"):
+        return escape(value.rsplit("/", 1)[-1])
     return escape(printable(json.dumps(value, default=str), limit=200))
 
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from raylift.model import Strict, kind
+from raylift.model import Strict
+from raylift.wording import kind
 
 Target = Literal["local", "kubernetes", "aws"]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from infra.stack_file import load_stack_file
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,7 +26,14 @@ class Stack(Protocol):
     """One place to serve from. No method prints; progress goes to a callback."""
 
     name: str
-    config: StackConfig
+
+    @property
+    def config(self) -> StackConfig:
+        """What its file says, read when first asked for.
+
+        Raises:
+            InputFailed: with everything that is wrong in the file.
+        """
 
     @property
     def node_count(self) -> int:
@@ -67,9 +72,8 @@ def open_stack(project: Project, name: str) -> Stack:
     """The stack of that name.
 
     Raises:
-        InputFailed: it has no file, or the file is wrong.
+        InputFailed: it has no file.
     """
-    from infra.local.stack import LocalStack  # noqa: PLC0415 each target on demand
+    from infra.local.stack import LocalStack
 
-    config = load_stack_file(project.stack_file(name))
-    return LocalStack(name, config, project.state_dir(name))
+    return LocalStack(name, project.stack_file(name), project.state_dir(name))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from infra.config import StackConfig
 from raylift.document import read
 from raylift.errors import InputFailed, Problem
-from raylift.model import did_you_mean, kind, refuse, validate
+from raylift.model import refuse, validate
+from raylift.wording import did_you_mean, kind
 
 if TYPE_CHECKING:
     from pathlib import Path

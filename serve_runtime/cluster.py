@@ -1,4 +1,4 @@
-"""Cluster: what deploy, status and delete need of any target; two files implement it."""
+"""Cluster: what deploy, status and delete need of any target."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from raylift.document import Document, read
 from raylift.errors import InputFailed, Problem
-from raylift.model import did_you_mean, dotted, kind, refuse, validate
+from raylift.model import refuse, validate
+from raylift.wording import did_you_mean, dotted, kind
 from serve_runtime.entrypoint import Facts, inspect
 from serve_runtime.schema import ServeDeploy
 

@@ -6,9 +6,10 @@ newer Ray adds, and a status command must not.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
 
@@ -49,7 +50,7 @@ class Dashboard:
         )
         self.outputs = outputs
 
-    def __enter__(self) -> Dashboard:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,7 +103,7 @@ class Dashboard:
         return response.text.splitlines()
 
     def stack_trace(self, node_id: str, pid: int) -> str:
-        """The Python stack of a worker process, by py-spy; empty where not to be had."""
+        """The Python stack of a worker process, by py-spy; empty without it."""
         query = {"node_id": node_id, "pid": str(pid), "native": "0"}
         response = self._send("GET", "/worker/traceback", params=query)
         return response.text if response.status_code == httpx2.codes.OK else ""
@@ -145,9 +146,10 @@ class Dashboard:
             ) from None
         if response.status_code in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
             missing = response.status_code == httpx2.codes.UNAUTHORIZED
+            reason = "none was sent" if missing else "it is another cluster's"
             raise Denied(
                 f"Ray's dashboard refused the token of stack '{self.outputs.stack}'"
-                f" ({'none was sent' if missing else 'it is another cluster’s'})",
+                f" ({reason})",
                 hint=f"raylift up -s {self.outputs.stack} --restart starts Ray with the token"
                 " of the stack",
             )
@@ -162,10 +164,8 @@ def _transport(error: httpx2.TransportError) -> str:
 
 def _reason(text: str) -> str:
     """The telling line of an error body: a traceback's last, or the first."""
-    try:
+    with contextlib.suppress(ValueError, AttributeError):
         text = json.loads(text).get("msg", text)
-    except (ValueError, AttributeError):
-        pass
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return "no reason given"

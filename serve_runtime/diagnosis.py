@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING
 
-from raylift.model import printable
+from raylift.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,16 +17,17 @@ if TYPE_CHECKING:
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b.*)")
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+), in')
+_STACK_FRAME = re.compile(r"^\s+(\S+) \((.+?):(\d+)\)")
 _RAYS_OWN = ("/ray/", "/concurrent/futures/", "/asyncio/", "/importlib/", "<frozen")
 
 
 def why(application: ApplicationStatus, nodes: Iterable[Node]) -> str:
     """The cause, or an empty string while nothing is wrong."""
-    if application.message and application.status == "DEPLOY_FAILED":
-        return explain(application.message)
     for deployment in application.deployments:
         if cause := _deployment(deployment, nodes):
             return f"{deployment.name}: {cause}"
+    # The application's own text is the cause of a failed build; of failed replicas it
+    # says no more than that there are some.
     return explain(application.message) if application.message else ""
 
 
@@ -91,14 +93,24 @@ def _own_frame(lines: list[str]) -> str:
 
 
 def _without_package(path: str) -> str:
-    return re.sub(r"^(raylift|_ray_pkg)_[0-9a-f]+/", "", path)
+    return re.sub(r"^(raylift|_ray_pkg|file|s3|gs|https)_[0-9a-f]+/", "", path)
 
 
 def own_stack_line(trace: str) -> str:
-    """`__init__ (app.py:9)`: the innermost frame of a py-spy dump that is the user's."""
-    for line in trace.splitlines():
-        match = re.match(r"^\s+(\S+) \((.+?):(\d+)\)", line)
-        if match and not any(part in match[2] for part in (*_RAYS_OWN, "ray/")):
-            name = match[2].split("/working_dir_files/")[-1]
-            return f"{match[1]} ({_without_package(name)}:{match[3]})"
+    """`load (app.py:9)`: where in the user's code a py-spy dump stands.
+
+    It is the innermost frame that is neither Ray's nor Python's, of the thread in
+    which Ray called it.
+    """
+    for thread in trace.split("\nThread "):
+        for line in thread.splitlines():
+            match = _STACK_FRAME.match(line)
+            if not match:
+                continue
+            if "ray/" in match[2]:
+                break
+            top = match[2].rsplit("site-packages/", 1)[-1].split("/")[0]
+            if top.removesuffix(".py") not in sys.stdlib_module_names:
+                name = match[2].split("/working_dir_files/")[-1]
+                return f"{match[1]} ({_without_package(name)}:{match[3]})"
     return ""

@@ -12,7 +12,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from raylift.model import did_you_mean
+from raylift.wording import did_you_mean
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,13 +81,12 @@ def _missing(module: str, directory: Path) -> Facts:
         # file that is here is surely a typo.
         if meant or not _installed(top):
             return Facts(problem=f"no module '{module}' in {directory}{meant}")
-    elif "." in module and here.is_dir():
-        return Facts(problem=f"no module '{module}' in {directory}")
-    return Facts()
+        return Facts()
+    return Facts(problem=f"no module '{module}' in {directory}")
 
 
 def _installed(name: str) -> bool:
-    import importlib.util  # noqa: PLC0415 rarely needed
+    import importlib.util
 
     try:
         return importlib.util.find_spec(name) is not None
@@ -97,19 +96,15 @@ def _installed(name: str) -> bool:
 
 def _facts(tree: ast.Module, attribute: str, *, module: str) -> Facts:
     names = _top_level_names(tree)
-    dynamic = "*" in names or "__getattr__" in names
-    first = attribute.split(".")[0]
-    if first not in names and not dynamic:
+    first, _, rest = attribute.partition(".")
+    if first not in names:
+        if names & {"*", "__getattr__"}:
+            return Facts()
         meant = did_you_mean(first, names)
         return Facts(problem=f"no '{first}' in module {module}{meant}")
-    deployments: dict[str, dict[str, Any]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            for decorator in node.decorator_list:
-                if _is_deployment(decorator):
-                    settings = _settings(decorator)
-                    deployments[str(settings.pop("name", None) or node.name)] = settings
-    return Facts(deployments, complete=bool(deployments) and not _more(tree))
+    graph = _Graph(tree)
+    complete = not rest and graph.follow(first) and bool(graph.found)
+    return Facts(graph.found if complete else {}, complete=complete)
 
 
 def _top_level_names(tree: ast.Module) -> set[str]:
@@ -123,6 +118,78 @@ def _top_level_names(tree: ast.Module) -> set[str]:
             case ast.Import() | ast.ImportFrom():
                 names.update((a.asname or a.name).split(".")[0] for a in node.names)
     return names
+
+
+class _Graph:
+    """Which deployments of a module an application binds, as far as it is plain.
+
+    Plain is `A.bind(B.bind(), 3)` with names that the module defines once; a builder
+    function, a condition, `.options(…)` or an import make it unknown.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.found: dict[str, dict[str, Any]] = {}
+        self._definitions: dict[str, list[ast.AST]] = {}
+        for node in ast.walk(tree):
+            for name in _defined(node):
+                self._definitions.setdefault(name, []).append(node)
+        self._top = set(map(id, tree.body))
+        self._followed: set[str] = set()
+
+    def follow(self, name: str) -> bool:
+        """Collect the deployments behind a name; False where that is unknown."""
+        if name in self._followed:
+            return True
+        self._followed.add(name)
+        definitions = self._definitions.get(name, [])
+        if len(definitions) != 1 or id(definitions[0]) not in self._top:
+            return False
+        match definitions[0]:
+            case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+                return self._expression(value)
+        return False
+
+    def _expression(self, node: ast.expr) -> bool:
+        match node:
+            case ast.Constant():
+                return True
+            case ast.Name(id=name):
+                return self.follow(name)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="bind")):
+                inside = [*node.args, *(keyword.value for keyword in node.keywords)]
+                return self._deployment(name) and all(map(self._expression, inside))
+            case ast.List(elts=items) | ast.Tuple(elts=items):
+                return all(map(self._expression, items))
+            case ast.Dict(values=values):
+                return all(map(self._expression, values))
+            case ast.UnaryOp(operand=ast.Constant()) | ast.JoinedStr():
+                return True
+        return False
+
+    def _deployment(self, name: str) -> bool:
+        definitions = self._definitions.get(name, [])
+        if len(definitions) != 1:
+            return False
+        for decorator in getattr(definitions[0], "decorator_list", ()):
+            if _is_deployment(decorator):
+                settings = _settings(decorator)
+                given = settings.pop("name", name)
+                self.found[str(given)] = settings
+                return given is not None
+        return False
+
+
+def _defined(node: ast.AST) -> list[str]:
+    match node:
+        case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+            return [node.name]
+        case ast.Assign(targets=targets):
+            return [target.id for target in targets if isinstance(target, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case ast.Import() | ast.ImportFrom():
+            return [(a.asname or a.name).split(".")[0] for a in node.names]
+    return []
 
 
 def _is_deployment(decorator: ast.expr) -> bool:
@@ -144,38 +211,3 @@ def _literal(node: ast.expr) -> Any:  # noqa: ANN401 any literal
         return ast.literal_eval(node)
     except ValueError:
         return None
-
-
-def _more(tree: ast.Module) -> bool:
-    """Whether deployments may come from elsewhere or change their settings."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="options")):
-                return True
-            case ast.Call(func=ast.Attribute(attr="deployment")) if node.args:
-                return True
-            case ast.ImportFrom(level=level) if level:
-                return True
-            case ast.ImportFrom(module=name) if name and not _known(name):
-                return True
-            case ast.Import() if not all(_known(a.name) for a in node.names):
-                return True
-            case ast.keyword(arg=None):
-                return True
-    return False
-
-
-def _known(module: str) -> bool:
-    """Modules that define no deployment of an application."""
-    import sys  # noqa: PLC0415
-
-    top = module.split(".")[0]
-    if module.startswith("ray.serve.llm"):
-        return False
-    return top in sys.stdlib_module_names or top in _LIBRARIES
-
-
-_LIBRARIES = {
-    "fastapi", "jax", "numpy", "pandas", "pydantic", "ray", "requests", "sklearn",
-    "starlette", "torch", "transformers", "vllm", "httpx", "aiohttp", "PIL",
-}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from raylift.model import dotted
+from raylift.wording import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from raylift.model import Strict, kind
+from raylift.model import Strict
+from raylift.wording import kind
 
 
 def _number(value: object) -> object:
@@ -148,7 +149,7 @@ class AutoscalingPolicy(Strict):
 class AutoscalingConfig(Strict):
     """ray.serve.config.AutoscalingConfig."""
 
-    replaced = {  # noqa: RUF012 a ClassVar of the parent
+    replaced = {
         "target_num_ongoing_requests_per_replica": "is ignored by Ray today; its name"
         " now is target_ongoing_requests",
         "policy_name": "is gone; use policy: {policy_function: …}",
@@ -190,7 +191,7 @@ class AutoscalingConfig(Strict):
 class RayActorOptions(Strict):
     """ray.serve.schema.RayActorOptionsSchema."""
 
-    replaced = {  # noqa: RUF012
+    replaced = {
         "object_store_memory": "is gone from Ray Serve; leave it out",
     }
 
@@ -247,7 +248,7 @@ class DeploymentActorConfig(Strict):
 class Deployment(Strict):
     """ray.serve.schema.DeploymentSchema."""
 
-    replaced = {  # noqa: RUF012
+    replaced = {
         "max_concurrent_queries": "is ignored by Ray today; its name now is"
         " max_ongoing_requests",
         "init_args": "is gone: pass them in code, Class.bind(…), or take them from args:"
@@ -314,7 +315,7 @@ class Deployment(Strict):
 class Application(Strict):
     """ray.serve.schema.ServeApplicationSchema; `host` and `port` are single-app only."""
 
-    replaced = {  # noqa: RUF012
+    replaced = {
         "host": "belongs under http_options at the top of the file",
         "port": "belongs under http_options at the top of the file",
         "num_replicas": "belongs to a deployment, under deployments:",
@@ -345,7 +346,7 @@ class Application(Strict):
 class HTTPOptions(Strict):
     """ray.serve.schema.HTTPOptionsSchema."""
 
-    replaced = {  # noqa: RUF012
+    replaced = {
         "location": "is proxy_location, at the top of the file",
         "middlewares": "cannot stand in a file; add them to the FastAPI application",
     }
@@ -393,7 +394,7 @@ class TracingConfig(Strict):
 class ServeDeploy(Strict):
     """ray.serve.schema.ServeDeploySchema."""
 
-    replaced = {  # noqa: RUF012
+    replaced = {
         "import_path": "is the single-application form; put it under applications:",
         "deployments": "belongs to an application, under applications:",
         "runtime_env": "belongs to an application, under applications:",

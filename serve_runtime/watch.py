@@ -164,7 +164,7 @@ class Watch:
         return ""
 
     def _stack_line(self, deployment: DeploymentStatus) -> str:
-        from serve_runtime.diagnosis import own_stack_line  # noqa: PLC0415
+        from serve_runtime.diagnosis import own_stack_line
 
         for member in deployment.members:
             if member.state == "STARTING" and member.pid and member.node_id:
@@ -239,7 +239,7 @@ def _summary(applications: tuple[ApplicationStatus, ...]) -> tuple[object, ...]:
     return tuple(
         (a.name, a.status, d.name, tuple(sorted(d.replicas.items())))
         for a in applications
-        for d in a.deployments or (None,)  # type: ignore[union-attr]
+        for d in a.deployments or (None,)
         if d is not None
     ) + tuple((a.name, a.status) for a in applications)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cli import output
 from cli.connect import cluster_of, stack_here
 from raylift.errors import InputFailed
-from raylift.model import did_you_mean
+from raylift.wording import did_you_mean
 from serve_runtime import logs
 from serve_runtime.status import applications_of
 

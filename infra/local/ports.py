@@ -119,14 +119,14 @@ def _taken(port: int, what: str) -> CannotWork:
 
 
 def _holder(port: int) -> str:
-    import psutil  # noqa: PLC0415 only for this message
+    import psutil
 
     try:
         connections = psutil.net_connections("tcp")
     except psutil.Error:
         return ""
     for connection in connections:
-        if connection.status == "LISTEN" and connection.laddr[1] == port:
+        if connection.status == "LISTEN" and tuple(connection.laddr)[1:] == (port,):
             try:
                 name = psutil.Process(connection.pid).name() if connection.pid else ""
             except psutil.Error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -34,14 +35,22 @@ _START_SECONDS = 60
 class LocalStack:
     """One stack on this machine. Its state lies in one folder, its truth in /proc."""
 
-    def __init__(self, name: str, config: StackConfig, state_dir: Path) -> None:
+    def __init__(self, name: str, stack_file: Path, state_dir: Path) -> None:
         self.name = name
-        self.config = config
+        self._stack_file = stack_file
         self._folders = Folders(state_dir.resolve(), _ray_folder(state_dir.resolve()))
-        if self.node_count > MAX_NODES:
+
+    @functools.cached_property
+    def config(self) -> StackConfig:
+        """What the stack file says; a stack that runs is told by its state alone."""
+        from infra.stack_file import load_stack_file
+
+        config = load_stack_file(self._stack_file)
+        if sum(group.min_size for group in config.node_groups) >= MAX_NODES:
             raise InputFailed.at(
                 "raylift:nodeGroups", f"at most {MAX_NODES - 1} nodes fit one machine"
             )
+        return config
 
     @property
     def node_count(self) -> int:
@@ -256,9 +265,11 @@ class LocalStack:
             for name, value in os.environ.items()
             if not name.startswith(("RAY_", "RAYLIFT_"))
         }
+        # Ray looks on the path for tools that come with it, such as py-spy.
+        path = f"{Path(node.argv[0]).parent}:{inherited.get('PATH', os.defpath)}"
         return processes.start(
             node.argv,
-            environment=inherited | node.environment,
+            environment=inherited | {"PATH": path} | node.environment,
             cwd=self._folders.empty,
             log=self._log(node.name),
         )

@@ -1,0 +1,284 @@
+"""`raylift deploy` and `delete APP` on real Ray: merge, roll back, drain, conflict."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+
+import pytest
+
+from conftest import wait_until
+
+pytestmark = pytest.mark.ray
+
+
+def _app(name: str, folder: str, **more) -> dict:
+    return {
+        "name": name,
+        "route_prefix": f"/{name}",
+        "runtime_env": {"working_dir": folder},
+        "deployments": [{"name": "Hello", "ray_actor_options": {"num_cpus": 0.1}}],
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def two(up):
+    """Applications a and b, deployed apart."""
+    for name in ("a", "b"):
+        up.write_app(name)
+        up.write_serve(f"{name}.yaml", _app(name, name))
+        up.run("deploy", f"{name}.yaml")
+    return up
+
+
+def test_a_deployed_application_answers_where_the_command_says(two):
+    address = f"http://127.0.0.1:{two.ports['serve']}/a"
+    two.write_app("a", version="v1b")
+    result = two.run("deploy", "a.yaml")
+    assert f"a answers at {address}" in result.stdout
+    assert two.get("/a")[1].startswith("v1b ")
+
+
+def test_the_same_file_again_is_nothing_to_do_and_writes_nothing(two):
+    before = sorted(p.name for p in two.state_dir.rglob("*") if p.is_file())
+    pids = two.replica_pids("a")
+    result = two.run("deploy", "a.yaml", "--json")
+    plan = json.loads(result.stdout)
+    assert plan["release"] is None
+    assert plan["sent_bytes"] == 0
+    assert [c["action"] for c in plan["changes"]] == ["unchanged"]
+    assert sorted(p.name for p in two.state_dir.rglob("*") if p.is_file()) == before
+    assert two.replica_pids("a") == pids
+
+
+def test_deploying_one_application_leaves_the_others_replicas_alone(two):
+    pids = two.replica_pids("b")
+    two.write_app("a", version="v2")
+    two.run("deploy", "a.yaml")
+    assert two.get("/a")[1].startswith("v2 ")
+    assert two.replica_pids("b") == pids
+
+
+def test_a_changed_byte_of_code_makes_a_new_version_and_none_makes_none(two):
+    two.write_app("a", version="v3")
+    assert "~ change a" in two.run("deploy", "a.yaml").stdout
+    assert "= unchanged a" in two.run("deploy", "a.yaml").stdout
+
+
+def test_a_constructor_that_raises_rolls_back_with_the_users_own_line(two):
+    pids = two.replica_pids("a")
+    code = """
+from ray import serve
+@serve.deployment
+class Hello:
+    def __init__(self):
+        raise ValueError("no weights at /models/x")
+app = Hello.bind()
+"""
+    two.write_app("broken", code=code)
+    two.write_serve("broken.yaml", _app("a", "broken"))
+    result = two.run("deploy", "broken.yaml", code=6)
+    assert "ValueError: no weights at /models/x (hello.py:" in result.stderr
+    assert "last good version of a serves again" in result.stderr
+    assert two.get("/a")[0] == 200
+    assert two.replica_pids("a") == pids
+    assert two.status()["healthy"]
+
+
+def test_an_import_error_rolls_back_with_the_users_own_line(two):
+    two.write("noimport/hello.py", "import no_such_library\napp = None\n")
+    two.write_serve("noimport.yaml", _app("a", "noimport", deployments=[]))
+    result = two.run("deploy", "noimport.yaml", code=6)
+    assert "No module named 'no_such_library' (hello.py:1)" in result.stderr
+    assert two.get("/a")[0] == 200
+
+
+def test_a_new_application_that_fails_is_removed_again(two):
+    two.write_serve("new.yaml", _app("new", "noimport", deployments=[]))
+    result = two.run("deploy", "new.yaml", code=6)
+    assert "new was new and is removed" in result.stderr
+    assert "new" not in {a["name"] for a in two.status()["applications"]}
+
+
+def test_a_stuck_constructor_is_named_with_its_line_and_rolled_back_at_the_deadline(
+    two,
+):
+    code = """
+import time
+from ray import serve
+@serve.deployment
+class Hello:
+    def __init__(self):
+        self.load()
+    def load(self):
+        time.sleep(600)
+app = Hello.bind()
+"""
+    two.write_app("stuck", code=code)
+    two.write_serve("stuck.yaml", _app("a", "stuck"))
+    result = two.run("deploy", "stuck.yaml", "--timeout", "20", code=6)
+    assert "still in its constructor at Hello.load (hello.py:" in result.stderr
+    assert two.get("/a")[0] == 200
+
+
+def test_a_failing_health_check_rolls_back(two):
+    code = """
+from ray import serve
+@serve.deployment(health_check_period_s=1, health_check_timeout_s=2)
+class Hello:
+    def check_health(self):
+        raise RuntimeError("the model lost its GPU")
+    def __call__(self, request):
+        return "never"
+app = Hello.bind()
+"""
+    two.write_app("sick", code=code)
+    two.write_serve("sick.yaml", _app("a", "sick"))
+    result = two.run("deploy", "sick.yaml", "--timeout", "60", code=6)
+    assert "health" in result.stderr.lower()
+    assert two.get("/a")[0] == 200
+
+
+def test_resources_that_no_node_has_are_refused_before_anything_is_written(two):
+    releases = sorted((two.state_dir / "releases").iterdir())
+    two.write_serve(
+        "gpu.yaml",
+        _app("gpu", "a", deployments=[
+            {"name": "Hello", "ray_actor_options": {"num_gpus": 8}}
+        ]),
+    )  # fmt: skip
+    began = time.monotonic()
+    result = two.run("deploy", "gpu.yaml", code=3)
+    assert "needs GPU 8, the largest node has 0" in result.stderr
+    assert time.monotonic() - began < 10
+    assert sorted((two.state_dir / "releases").iterdir()) == releases
+
+
+def test_dry_run_shows_the_difference_and_changes_nothing(two):
+    version = two.get("/a")[1].split()[0]
+    two.write_serve(
+        "more.yaml",
+        _app("a", "a", deployments=[
+            {"name": "Hello", "num_replicas": 2, "ray_actor_options": {"num_cpus": 0.1}}
+        ]),
+    )  # fmt: skip
+    result = two.run("deploy", "more.yaml", "--dry-run")
+    assert "deployments.Hello.num_replicas: not set → 2" in result.stdout
+    assert two.get("/a")[1].split()[0] == version
+    assert len(two.replica_pids("a")) == 1
+
+
+def test_a_route_of_another_application_is_a_conflict(two):
+    two.write_serve("clash.yaml", _app("c", "a", route_prefix="/b"))
+    result = two.run("deploy", "clash.yaml", code=5)
+    assert "route /b belongs to application 'b'" in result.stderr
+
+
+def test_an_option_of_the_running_serve_instance_is_refused(two):
+    text = (two.root / "a.yaml").read_text()
+    config = {**json.loads(text), "http_options": {"request_timeout_s": 7}}
+    two.write("options.yaml", json.dumps(config))
+    result = two.run("deploy", "options.yaml", code=3)
+    assert "http_options.request_timeout_s" in result.stderr
+
+
+def test_module_and_attribute_deploy_without_a_file(two):
+    two.write_app(".", version="quick")
+    two.run("deploy", "hello:app", "--name", "quick", "--route-prefix", "/quick")
+    assert two.get("/quick")[1].startswith("quick ")
+    (two.root / "hello.py").unlink()
+    assert "quick is deleted" in two.run("delete", "quick").stdout
+    assert two.get("/quick")[0] == 404
+
+
+def test_deploys_of_different_applications_at_once_both_land(two):
+    files = []
+    for name in ("p", "q"):
+        two.write_app(name)
+        two.write_serve(f"{name}.yaml", _app(name, name))
+        files.append(f"{name}.yaml")
+    running = [two.start("deploy", file) for file in files]
+    assert [process.wait(90) for process in running] == [0, 0]
+    assert two.get("/p")[0] == two.get("/q")[0] == 200
+    for process in running:
+        process.communicate()
+
+
+def test_prune_needs_a_yes_and_then_deletes_what_is_not_in_the_file(two):
+    refused = two.run("deploy", "a.yaml", "--prune", code=2)
+    assert "--yes" in refused.stderr
+    assert two.get("/p")[0] == 200
+    files = [json.loads((two.root / f"{n}.yaml").read_text()) for n in ("a", "b")]
+    both = {"applications": [f["applications"][0] for f in files]}
+    two.write("both.yaml", json.dumps(both))
+    two.run("deploy", "both.yaml", "--prune", "--yes")
+    names = {a["name"] for a in two.status()["applications"]}
+    assert names == {"a", "b"}
+
+
+def test_a_deploy_of_an_application_that_is_being_deployed_is_a_conflict(two):
+    slow = two.start("deploy", "stuck.yaml", "--timeout", "15")
+    wait_until(lambda: _open_release(two))
+    two.write_app("a", version="v9")
+    result = two.run("deploy", "a.yaml", code=5)
+    assert "is being deployed by" in result.stderr
+    slow.communicate(timeout=60)
+    assert slow.returncode == 6
+
+
+def test_a_killed_deploy_is_reported_and_finished_by_the_next(two):
+    killed = two.start("deploy", "stuck.yaml")
+    wait_until(lambda: _open_release(two))
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert any("was cut off" in line for line in two.status()["problems"])
+    two.write_app("a", version="v10")
+    two.run("deploy", "a.yaml")
+    assert two.get("/a")[1].startswith("v10 ")
+    assert two.status()["problems"] == []
+
+
+def test_an_interrupted_deploy_says_that_it_is_safe_to_run_again(two):
+    running = two.start("deploy", "stuck.yaml")
+    wait_until(lambda: _open_release(two))
+    running.send_signal(signal.SIGINT)
+    _, told = running.communicate(timeout=10)
+    assert running.returncode == 130
+    assert "safe to run again" in told
+    two.run("deploy", "a.yaml")
+    assert two.status()["healthy"]
+
+
+def test_a_deleted_application_finishes_its_requests_and_no_other_is_touched(two):
+    code = """
+import time
+from ray import serve
+@serve.deployment
+class Hello:
+    def __call__(self, request):
+        time.sleep(3)
+        return "finished"
+app = Hello.bind()
+"""
+    two.write_app("slow", code=code)
+    two.write_serve("slow.yaml", _app("slow", "slow"))
+    two.run("deploy", "slow.yaml")
+    pids = two.replica_pids("b")
+    answers: list[tuple[int, str]] = []
+    asking = threading.Thread(target=lambda: answers.append(two.get("/slow")))
+    asking.start()
+    time.sleep(0.5)
+    two.run("delete", "slow")
+    asking.join()
+    assert answers == [(200, "finished")]
+    assert two.get("/slow")[0] == 404
+    assert two.replica_pids("b") == pids
+    assert "slow was not there" in two.run("delete", "slow").stdout
+
+
+def _open_release(project) -> bool:
+    files = sorted((project.state_dir / "releases").glob("*.json"))
+    return bool(files) and json.loads(files[-1].read_text())["outcome"] == "open"
