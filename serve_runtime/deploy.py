@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raylift.errors import CannotWork, Conflict, NotRolledBack, RayliftError, RolledBack
+from serve_runtime import probe
 from serve_runtime.defaults import Added, add_defaults, needs
 from serve_runtime.diagnosis import missing
 from serve_runtime.plan import Plan, plan, removal, same_document
@@ -16,6 +17,7 @@ from serve_runtime.watch import DeployFailed, Watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from raylift.outputs import StackOutputs
     from serve_runtime.cluster import Cluster
     from serve_runtime.config import Application, ServeConfig
     from serve_runtime.dashboard import Node
@@ -56,6 +58,7 @@ def prepare(
     there = _there(base, details)
     nodes = cluster.dashboard.nodes()
     _refuse_changed_options(config.options, details)
+    _refuse_taken_port(cluster.outputs, details)
     wanted: dict[str, dict[str, Any]] = {}
     added: list[Added] = []
     sent = 0
@@ -200,6 +203,17 @@ def _refuse_changed_options(options: dict[str, Any], details: dict[str, Any]) ->
                     " Serve runs; Ray would ignore it",
                     hint="raylift delete, raylift up, then deploy again",
                 )
+
+
+def _refuse_taken_port(outputs: StackOutputs, details: dict[str, Any]) -> None:
+    """Ray would start half of Serve and answer 500."""
+    if not details.get("proxies") and probe.port_is_taken(outputs):
+        raise CannotWork(
+            f"port {outputs.serve_port}, where the applications are to answer, is taken"
+            " by a process that is not this stack's",
+            hint="end that process, or set another raylift:serve.port and raylift up"
+            " --restart",
+        )
 
 
 def _refuse_infeasible(application: Application, nodes: list[Node]) -> None:

@@ -58,17 +58,21 @@ class _RuleFile(NamedTuple):
 
 
 class IgnoreRules(NamedTuple):
-    """The rules that hold in one directory: deepest file first, ours before git's."""
+    """The rules that hold in one directory: deepest file first.
+
+    `in_turn` is ours before git's: the first that says something decides.
+    """
 
     ours: tuple[_RuleFile, ...] = ()
     gits: tuple[_RuleFile, ...] = ()
+    in_turn: tuple[_RuleFile, ...] = ()
 
     def ignores(self, path: str, *, is_directory: bool) -> bool:
         """Whether an entry of this directory is left out.
 
         `path` is POSIX, relative to the root, without a slash at its end.
         """
-        for rules in self.ours + self.gits:
+        for rules in self.in_turn:
             verdict = rules.verdict(path, is_directory=is_directory)
             if verdict is not None:
                 return verdict
@@ -80,9 +84,9 @@ class IgnoreRules(NamedTuple):
         Raises:
             OSError: a rule file is there and cannot be read.
         """
-        ours = _rule_file(f"{directory}/{_OURS}", depth)
-        gits = _rule_file(f"{directory}/{_GITS}", depth)
-        return IgnoreRules(ours + self.ours, gits + self.gits) if ours or gits else self
+        ours = _rule_file(f"{directory}/{_OURS}", depth) + self.ours
+        gits = _rule_file(f"{directory}/{_GITS}", depth) + self.gits
+        return IgnoreRules(ours, gits, ours + gits)
 
 
 def read_lines(path: str) -> list[str]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pathspec import GitIgnoreSpec
+
 from serve_runtime import secrets_found
 from serve_runtime.ignore_rules import RULE_FILES, IgnoreRules, read_lines
+from serve_runtime.package_names import native, shown, twins, unfit, utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,12 +45,6 @@ _NEVER = {
     ".nox",
 }
 _NEVER_FILES = {".git", ".DS_Store"}  # a work tree's .git is a file
-
-# Control characters and what splits lines would forge our messages; not UTF-8 comes
-# as lone surrogates. Ray leaves out names with a backslash and says nothing
-# (ray/_private/runtime_env/packaging.py, unzip_package).
-_BAD_NAME = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\\\\]")
-_DRIVE = re.compile(r"[^/]:")
 
 
 class File(NamedTuple):
@@ -110,8 +105,6 @@ class Allowed:
     def __contains__(self, file: File) -> bool:
         if not self._lines:
             return False
-        from pathspec import GitIgnoreSpec
-
         rules = GitIgnoreSpec.from_lines(self._lines)
         return rules.match_file(file.path) or rules.match_file(file.real)
 
@@ -132,12 +125,6 @@ def walk(root: str, *, leave_out: str) -> Tree:
 def suspect(path: str, what: str) -> str:
     """The line for a file that looks like a secret."""
     return f"{shown(path)}: looks like a secret: {what}"
-
-
-def shown(name: str) -> str:
-    """A name as one line of printable text."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class _Walk:
@@ -168,16 +155,21 @@ class _Walk:
         rules = self._rules_in(spot.real)
         names: list[str] = []
         for entry in entries:
-            if self._is_left_out(entry, spot, rules):
+            name = utf8(entry.name)
+            if self._is_left_out(entry, spot.real + name, rules):
                 continue
-            if self._is_name_fit(spot.path + entry.name, entry.name):
-                names.append(entry.name)
-                self._take(entry, spot)
-        self._refuse_twins(spot, names)
+            names.append(name)
+            if why := unfit(spot.path + name, name):
+                self._refuse(spot.path + name, why)
+            else:
+                self._take(entry, name, spot)
+        for one, other in twins(names):
+            why = f"differs from {shown(one)} in nothing but case or accents"
+            self._refuse(spot.path + other, why)
 
     def _entries(self, spot: _Spot) -> list[os.DirEntry[str]]:
         try:
-            with os.scandir(f"{self._root}/{spot.real}") as found:
+            with os.scandir(self._source(spot.real)) as found:
                 entries = list(found)
         except OSError as error:
             self._refuse(spot.path or ".", f"cannot be read: {_reason(error)}")
@@ -190,10 +182,13 @@ class _Walk:
     def _refuse(self, path: str, why: str) -> None:
         self.problems.append(f"{shown(path)}: {why}")
 
+    def _source(self, real: str) -> str:
+        return f"{self._root}/{native(real)}"
+
     # Which entries count.
 
     def _is_left_out(
-        self, entry: os.DirEntry[str], spot: _Spot, rules: IgnoreRules
+        self, entry: os.DirEntry[str], real: str, rules: IgnoreRules
     ) -> bool:
         is_directory = entry.is_dir(follow_symlinks=False)
         is_file = entry.is_file(follow_symlinks=False)
@@ -201,7 +196,7 @@ class _Walk:
             return True
         if is_directory and entry.path == self._leave_out:
             return True
-        return rules.ignores(spot.real + entry.name, is_directory=is_directory)
+        return rules.ignores(real, is_directory=is_directory)
 
     def _rules_in(self, real: str) -> IgnoreRules:
         """The rules for the entries of a directory, its real path with a slash."""
@@ -214,35 +209,15 @@ class _Walk:
 
     def _read_rules(self, above: IgnoreRules, real: str) -> IgnoreRules:
         try:
-            return above.below(f"{self._root}/{real}".rstrip("/"), len(real))
+            return above.below(self._source(real).rstrip("/"), len(real))
         except OSError as error:
             self._refuse(real or ".", f"ignore file cannot be read: {_reason(error)}")
             return above
 
-    def _is_name_fit(self, path: str, name: str) -> bool:
-        if _BAD_NAME.search(name):
-            what = "not UTF-8, a control character or a backslash"
-            self._refuse(path, f"a name that cannot be packed ({what})")
-            return False
-        if _DRIVE.match(path):
-            self._refuse(path, "a name that Ray takes for a Windows drive")
-            return False
-        return True
-
-    def _refuse_twins(self, spot: _Spot, names: list[str]) -> None:
-        if len({_folded(name) for name in names}) == len(names):
-            return
-        first: dict[str, str] = {}
-        for name in sorted(names):
-            twin = first.setdefault(_folded(name), name)
-            if twin is not name:
-                why = f"differs from {shown(twin)} in case or accents only"
-                self._refuse(spot.path + name, why)
-
     # What an entry is.
 
-    def _take(self, entry: os.DirEntry[str], spot: _Spot) -> None:
-        path, real = spot.path + entry.name, spot.real + entry.name
+    def _take(self, entry: os.DirEntry[str], name: str, spot: _Spot) -> None:
+        path, real = spot.path + name, spot.real + name
         try:
             if entry.is_symlink():
                 self._link(entry.path, path, spot)
@@ -254,7 +229,7 @@ class _Walk:
     def _thing(self, path: str, real: str, now: os.stat_result, spot: _Spot) -> None:
         """Take what is no link: a file, a directory or neither."""
         if stat.S_ISREG(now.st_mode):
-            self._file(File(path, real, f"{self._root}/{real}", now))
+            self._file(File(path, real, self._source(real), now))
         elif not stat.S_ISDIR(now.st_mode):
             self._refuse(path, "neither a file nor a directory")
         elif f"{real}/" in spot.chain:
@@ -286,7 +261,7 @@ class _Walk:
         if target != self._root and not target.startswith(f"{self._root}/"):
             self._refuse(path, f"links out of the directory, to {shown(target)}")
             return
-        real = target[len(self._root) + 1 :]
+        real = utf8(target[len(self._root) + 1 :])
         if self._is_anywhere_left_out(real):
             self._refuse(path, f"links to {shown(real)}, which is not packed")
         elif real:
@@ -298,7 +273,7 @@ class _Walk:
         return any(self._is_real_left_out(part) for part in _from_the_top(real))
 
     def _is_real_left_out(self, real: str) -> bool:
-        source = f"{self._root}/{real}"
+        source = self._source(real)
         mode = os.lstat(source).st_mode
         rules = self._rules_in(_parent(real))
         return (
@@ -312,11 +287,6 @@ def _is_never_packed(name: str, *, is_file: bool) -> bool:
     if is_file:
         return name in _NEVER_FILES or name.endswith((".pyc", ".pyo"))
     return name in _NEVER
-
-
-def _folded(name: str) -> str:
-    """Equal for names that are one on macOS and Windows."""
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _parent(real: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -30,3 +31,10 @@ def routes(outputs: StackOutputs) -> dict[str, str] | None:
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) else {}
+
+
+def port_is_taken(outputs: StackOutputs) -> bool:
+    """Whether something listens where Serve would; ask before Serve has started."""
+    with socket.socket() as probe:
+        probe.settimeout(_SECONDS)
+        return probe.connect_ex(("127.0.0.1", outputs.serve_port)) == 0

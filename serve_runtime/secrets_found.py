@@ -34,7 +34,7 @@ _PLACES = {
 
 
 def _either(rules: dict[str, str]) -> re.Pattern[str]:
-    """One pattern; the number of the group that matched is the rule's number, from 1."""
+    """One pattern; the group that matched has the number of its rule, from 1."""
     return re.compile("|".join(f"({rule})" for rule in rules.values()), re.DOTALL)
 
 
@@ -79,7 +79,7 @@ _PHRASES = (
 
 # Tokens start short (`sk-`), and ten searches for three letters cost more than reading
 # the file. So all long words are found in one search, and only their starts compared.
-_LONG = 30  # bytes; no token below is shorter
+_LONG = 30  # bytes; real tokens (of a web token: its header) are longer
 _IN_WORD = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _WORDS = bytes(ord("x") if byte in _IN_WORD else ord(" ") for byte in range(256))
 _TOKENS = {

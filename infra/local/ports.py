@@ -52,19 +52,23 @@ def choose(*, serve: int | None, grpc: int | None) -> Ports:
     """Free ports for a new stack; the caller holds the machine-wide lock.
 
     Args:
-        serve: The HTTP port the user asked for; None takes 8000 or the next free.
+        serve: The HTTP port the user asked for. None takes 8000 in the first block,
+            8001 in the second …: a stack that serves nothing yet holds its block,
+            but not yet this port.
         grpc: The same for gRPC, from 9000.
 
     Raises:
         CannotWork: a port that was asked for is taken, or no block is free.
     """
-    for base in _BLOCKS:
-        if all(is_free(port) for port in range(base, base + 30)):
-            return Ports(
-                base,
-                _take(serve, 8000, "serve.port"),
-                _take(grpc, 9000, "serve.grpcPort"),
-            )
+    if serve is not None and not is_free(serve):
+        raise _taken(serve, "serve.port")
+    if grpc is not None and not is_free(grpc):
+        raise _taken(grpc, "serve.grpcPort")
+    for index, base in enumerate(_BLOCKS):
+        ports = Ports(base, serve or 8000 + index, grpc or 9000 + index)
+        needed = (*range(base, base + 30), ports.serve, ports.grpc)
+        if all(is_free(port) for port in needed):
+            return ports
     raise CannotWork(
         f"no free block of ports between {_BLOCKS.start} and {_BLOCKS.stop}",
         hint="end a local stack that is not needed: raylift delete -s NAME",
@@ -100,14 +104,6 @@ def is_open(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.2)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _take(wanted: int | None, first: int, key: str) -> int:
-    if wanted is None:
-        return next(port for port in range(first, first + 900) if is_free(port))
-    if not is_free(wanted):
-        raise _taken(wanted, key)
-    return wanted
 
 
 def _taken(port: int, what: str) -> CannotWork:

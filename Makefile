@@ -1,0 +1,45 @@
+# Every command here works on a fresh machine with Python 3.11 or newer and nothing else.
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := .raylift/demo
+
+.PHONY: demo test check fix bench lock install picture
+
+install: $(READY)
+
+$(READY): requirements.txt pyproject.toml
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(READY)
+
+# up → deploy → request → status → delete, on real Ray on this machine.
+demo: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
+
+test: check
+	$(BIN)/python -m pytest -q -m ray
+
+# Under a minute: style, types, architecture, and every test that needs no Ray.
+check: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -m "not ray" -n 2
+
+fix: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench
+
+# The README's picture, drawn from what the commands print.
+picture: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/picture.py
+
+lock: $(READY)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.txt
