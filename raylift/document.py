@@ -173,9 +173,9 @@ class _Builder:
                 into.setdefault(key, item)
 
     def _key(self, node: Node) -> str:
-        if not isinstance(node, ScalarNode):
-            self._refuse(node, "a key must be a plain word")
-        return str(node.value)
+        if isinstance(node, ScalarNode):
+            return str(node.value)
+        return self._refuse(node, "a key must be a plain word")
 
     def _scalar(self, node: ScalarNode) -> object:
         text = str(node.value)
@@ -190,7 +190,8 @@ class _Builder:
                 return self._float(text)
             case "str" | "timestamp":
                 return text
-        self._refuse(node, f"the tag {node.tag} is not supported")
+            case _:
+                return self._refuse(node, f"the tag {node.tag} is not supported")
 
     def _int(self, node: ScalarNode, text: str) -> int:
         digits = text.replace("_", "").lower()

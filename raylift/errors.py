@@ -32,7 +32,7 @@ class RayliftError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with the input: where (a file with its line), what, what to do."""
+    """One thing wrong with the input: where (file and line), what, what to do."""
 
     place: str
     text: str

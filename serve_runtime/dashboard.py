@@ -150,8 +150,8 @@ class Dashboard:
             raise Denied(
                 f"Ray's dashboard refused the token of stack '{self.outputs.stack}'"
                 f" ({reason})",
-                hint=f"raylift up -s {self.outputs.stack} --restart starts Ray with the token"
-                " of the stack",
+                hint=f"raylift up -s {self.outputs.stack} --restart starts Ray with the"
+                " token of the stack",
             )
         return response
 

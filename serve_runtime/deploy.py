@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from raylift.errors import CannotWork, Conflict, NotRolledBack, RayliftError, RolledBack
 from serve_runtime import probe
+from serve_runtime.capacity import free_resources, missing
 from serve_runtime.defaults import Added, add_defaults, needs
-from serve_runtime.diagnosis import missing
 from serve_runtime.plan import Plan, plan, removal, same_document
 from serve_runtime.status import applications_of
 from serve_runtime.watch import DeployFailed, Watch
@@ -68,7 +68,9 @@ def prepare(
         sent += size
         if defaults:
             kept = there.get(shipped.name)
-            shipped, new = _with_defaults(shipped, kept, free=_free(nodes, details))
+            shipped, new = _with_defaults(
+                shipped, kept, free=free_resources(nodes, applications_of(details))
+            )
             added += new
         wanted[shipped.name] = shipped.document
     decided = plan(wanted, there, unsettled=_unsettled(cluster, details), prune=prune)
@@ -227,7 +229,8 @@ def _refuse_infeasible(application: Application, nodes: list[Node]) -> None:
         if lack := missing(needs(override, in_code), nodes):
             raise CannotWork(
                 f"{application.name}: {name}: no node can hold a replica: {lack}",
-                hint="ask for less, or add a node group to the stack file and raylift up",
+                hint="ask for less, or add a node group to the stack file and run"
+                " raylift up",
             )
 
 
@@ -243,7 +246,8 @@ def _refuse_taken_routes(decided: Plan, there: dict[str, dict[str, Any]]) -> Non
         if route is not None and route in staying:
             raise Conflict(
                 f"{name}: route {route} belongs to application '{staying[route]}'",
-                hint=f"give it another route_prefix, or raylift delete {staying[route]}",
+                hint="give it another route_prefix, or run raylift delete"
+                f" {staying[route]}",
             )
 
 
@@ -286,17 +290,3 @@ def _with_defaults(
         if same_document(there, found[0].document):
             return found
     return add_defaults(application, room_for=fits)
-
-
-def _free(nodes: list[Node], details: dict[str, Any]) -> dict[str, float]:
-    """Ray's resources that no replica of Serve holds."""
-    free: dict[str, float] = {}
-    for node in nodes:
-        for resource, amount in node.resources.items() if node.alive else ():
-            free[resource] = free.get(resource, 0) + amount
-    for application in applications_of(details):
-        for deployment in application.deployments:
-            for resource, amount in deployment.needs.items():
-                held = amount * sum(deployment.replicas.values())
-                free[resource] = free.get(resource, 0) - held
-    return free

@@ -7,9 +7,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from raylift.wording import printable
+from serve_runtime.capacity import missing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from serve_runtime.dashboard import Node
     from serve_runtime.status import ApplicationStatus, DeploymentStatus
@@ -35,27 +36,9 @@ def _deployment(deployment: DeploymentStatus, nodes: Iterable[Node]) -> str:
     if "exception" in deployment.message or "Traceback" in deployment.message:
         return explain(deployment.message)
     starting = deployment.replicas.get("STARTING", 0)
-    if starting and deployment.unplaced:
-        if lack := missing(deployment.needs, nodes):
-            return f"no node can hold a replica: {lack}"
+    if starting and deployment.unplaced and (lack := missing(deployment.needs, nodes)):
+        return f"no node can hold a replica: {lack}"
     return explain(deployment.message) if deployment.message else ""
-
-
-def missing(needs: Mapping[str, float], nodes: Iterable[Node]) -> str:
-    """What no single node offers: `needs GPU 8, the largest node has 0`; else empty."""
-    alive = [node for node in nodes if node.alive]
-    if not needs or any(_fits(needs, node.resources) for node in alive):
-        return ""
-    lacks = []
-    for resource, amount in sorted(needs.items()):
-        most = max((node.resources.get(resource, 0) for node in alive), default=0)
-        if most < amount:
-            lacks.append(f"needs {resource} {amount:g}, the largest node has {most:g}")
-    return "; ".join(lacks) or "no node has all it needs together"
-
-
-def _fits(needs: Mapping[str, float], has: Mapping[str, float]) -> bool:
-    return all(has.get(resource, 0) >= amount for resource, amount in needs.items())
 
 
 def explain(message: str) -> str:

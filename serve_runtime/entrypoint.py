@@ -46,7 +46,7 @@ def inspect(import_path: str, *, directory: Path | None, beside: Path) -> Facts:
     if directory is None:
         if _source(beside, module) and not _source(beside, module.split(".")[0] + ".x"):
             return Facts(
-                problem=f"{module} lies beside this file, but Ray does not see it there;"
+                problem=f"{module} lies beside this file, but Ray does not look there;"
                 " add runtime_env: {working_dir: .} to the application"
             )
         return Facts()

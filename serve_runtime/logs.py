@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line. `time` is Ray's own text, which sorts; `source` is app/deployment/id."""
+    """One line; `time` is Ray's own text, which sorts; `source` app/deployment/id."""
 
     time: str
     level: str

@@ -62,14 +62,13 @@ def pack(directory: Path, *, store: Path, place: str) -> Package:
     """
     began_ns = time.time_ns()  # before the first look at a file
     root = _root(directory, place)
-    make_private_dir(store)
     tree = _tree(root, store, place)
     index = store / _index_name(root)
     known = _known(tree, package_index.load(index))
     if package := known and _stored(tree, known, store):
         _refuse(place, tree.problems, _secrets(root, tree, known or {}))
         return package
-    with _temporary(store) as file:
+    with _temporary(make_private_dir(store)) as file:
         with _store_errors(store):
             known, unread = package_zip.write(tree, file)
         _refuse(place, tree.problems + unread, _secrets(root, tree, known))

@@ -1,4 +1,4 @@
-"""Pure: what is wanted × what is there → what a deploy will do."""
+"""Pure: what is wanted against what is there → what a deploy will do."""
 
 from __future__ import annotations
 

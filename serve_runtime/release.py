@@ -1,4 +1,4 @@
-"""Release: one change of a cluster's applications: what, who, when, and how it ended."""
+"""Release: one change of a cluster: what, who, when, and how it ended."""
 
 from __future__ import annotations
 

@@ -57,7 +57,9 @@ def _replicas(value: object) -> object:
     if value is None or value == "auto":
         return value
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"must be a whole number or auto, not {kind(value)}")
+        raise ValueError(  # noqa: TRY004 pydantic turns only a ValueError into a problem
+            f"must be a whole number or auto, not {kind(value)}"
+        )
     if value < 1:
         raise ValueError(
             f"must be greater than 0, not {value}; to scale to zero use"
@@ -251,8 +253,8 @@ class Deployment(Strict):
     replaced = {
         "max_concurrent_queries": "is ignored by Ray today; its name now is"
         " max_ongoing_requests",
-        "init_args": "is gone: pass them in code, Class.bind(…), or take them from args:"
-        " of the application",
+        "init_args": "is gone: pass them in code, Class.bind(…), or take them from"
+        " args: of the application",
         "init_kwargs": "is gone: pass them in code, Class.bind(…), or take them from"
         " args: of the application",
         "import_path": "stands on the application, not on a deployment",
@@ -294,8 +296,8 @@ class Deployment(Strict):
         given = self.model_fields_set
         if isinstance(self.num_replicas, int) and self.autoscaling_config:
             raise ValueError(
-                f"num_replicas: {self.num_replicas} beside autoscaling_config: Ray takes"
-                " one of them; write num_replicas: auto or leave it out"
+                f"num_replicas: {self.num_replicas} beside autoscaling_config: Ray"
+                " takes one of them; write num_replicas: auto or leave it out"
             )
         if "placement_group_strategy" in given and not self.placement_group_bundles:
             raise ValueError("placement_group_strategy needs placement_group_bundles")
@@ -307,13 +309,14 @@ class Deployment(Strict):
         replicas = self.num_replicas
         if gang and isinstance(replicas, int) and replicas % gang.gang_size:
             raise ValueError(
-                f"num_replicas {replicas} is not a multiple of gang_size {gang.gang_size}"
+                f"num_replicas {replicas} is not a multiple of gang_size"
+                f" {gang.gang_size}"
             )
         return self
 
 
 class Application(Strict):
-    """ray.serve.schema.ServeApplicationSchema; `host` and `port` are single-app only."""
+    """ray.serve.schema.ServeApplicationSchema without its single-app host and port."""
 
     replaced = {
         "host": "belongs under http_options at the top of the file",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """One replica; `state` is Ray's: STARTING, RUNNING, STOPPING …"""
+    """One replica; `state` is Ray's: STARTING, RUNNING, STOPPING and more."""
 
     replica_id: str
     state: str

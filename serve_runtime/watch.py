@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from raylift.errors import RayliftError, Unreachable
 from serve_runtime import probe
-from serve_runtime.diagnosis import missing, why
+from serve_runtime.capacity import free_resources, missing, short_of
+from serve_runtime.diagnosis import own_stack_line, why
 from serve_runtime.plan import same_document
 from serve_runtime.status import ApplicationStatus, applications_of
 
@@ -23,6 +24,7 @@ _SILENCE_SECONDS = 5.0
 _UNHEALTHY_SECONDS = 10.0
 _STUCK_SECONDS = 10.0
 _INFEASIBLE_SECONDS = 1.5
+_UNPLACED_SECONDS = 2.0
 
 
 class DeployFailed(RayliftError):
@@ -55,6 +57,7 @@ class Watch:
         self._on_change = on_change
         self._began = time.monotonic()
         self._since: dict[tuple[str, str], float] = {}
+        self._everything: tuple[ApplicationStatus, ...] = ()
         self._nodes: list[Node] = []
         self._nodes_read = float("-inf")
 
@@ -94,6 +97,7 @@ class Watch:
                     ) from None
                 time.sleep(0.3)
             else:
+                self._everything = found
                 return tuple(a for a in found if a.name in self._documents)
 
     def _all_done(self, applications: tuple[ApplicationStatus, ...]) -> bool:
@@ -112,7 +116,11 @@ class Watch:
                 continue
             if any(d.unplaced for d in application.deployments):
                 self._read_nodes()
-            cause = why(application, self._nodes) or self._stuck(application)
+            cause = (
+                why(application, self._nodes)
+                or self._waiting(application)
+                or self._stuck(application)
+            )
             if cause:
                 causes[application.name] = cause
         return causes
@@ -149,6 +157,16 @@ class Watch:
             return 0.0
         return time.monotonic() - self._since.setdefault(key, time.monotonic())
 
+    def _waiting(self, application: ApplicationStatus) -> str:
+        """A replica that fits a node, but not beside what already runs there."""
+        for deployment in application.deployments:
+            key = (application.name, f"unplaced {deployment.name}")
+            if self._lasts(key, deployment.unplaced) > _UNPLACED_SECONDS:
+                free = free_resources(self._nodes, self._everything)
+                if lack := short_of(deployment.needs, free):
+                    return f"{deployment.name}: a replica waits for {lack}"
+        return ""
+
     def _stuck(self, application: ApplicationStatus) -> str:
         """A constructor that takes its time, and the line it is in."""
         for deployment in application.deployments:
@@ -164,8 +182,6 @@ class Watch:
         return ""
 
     def _stack_line(self, deployment: DeploymentStatus) -> str:
-        from serve_runtime.diagnosis import own_stack_line
-
         for member in deployment.members:
             if member.state == "STARTING" and member.pid and member.node_id:
                 try:
@@ -247,9 +263,10 @@ def _summary(applications: tuple[ApplicationStatus, ...]) -> tuple[object, ...]:
 def _summary_of(name: str, applications: tuple[ApplicationStatus, ...]) -> str:
     for application in applications:
         if application.name == name:
-            states = ", ".join(
-                f"{d.name} {' '.join(f'{n} {s}' for s, n in sorted(d.replicas.items()))}"
+            states = [
+                f"{d.name} {count} {state}"
                 for d in application.deployments
-            )
-            return states or f"it is {application.status}"
+                for state, count in sorted(d.replicas.items())
+            ]
+            return ", ".join(states) or f"it is {application.status}"
     return "Ray does not know it"

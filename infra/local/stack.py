@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -24,6 +23,7 @@ from raylift.files import locked, make_private_dir, read_json, write_json, write
 from raylift.outputs import StackOutputs
 
 if TYPE_CHECKING:
+    import contextlib
     import subprocess
     from collections.abc import Callable
 

@@ -9,7 +9,6 @@ import time
 import urllib.request
 
 import pytest
-
 from conftest import wait_until
 
 pytestmark = pytest.mark.ray

@@ -10,7 +10,6 @@ import time
 
 import psutil
 import pytest
-
 from conftest import wait_until
 
 pytestmark = pytest.mark.ray

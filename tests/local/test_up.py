@@ -1,4 +1,4 @@
-"""`raylift up` and `raylift delete` on real Ray: start, change, recover, leave nothing."""
+"""`raylift up` and `delete` on real Ray: start, change, recover, leave nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from conftest import RAYLIFT, make_project, processes_of, wait_until
 
 pytestmark = pytest.mark.ray
