@@ -11,7 +11,8 @@ install: $(READY)
 $(READY): requirements.txt pyproject.toml
 	python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	$(BIN)/python -m compileall -q raylift infra serve_runtime cli
 	touch $(READY)
 
 # up → deploy → request → status → delete, on real Ray on this machine.

@@ -230,7 +230,7 @@ def status_view(status: ClusterStatus) -> Group:
         "answers" if status.answering else "does not answer",
         style="green" if status.answering else "red" if status.applications else "dim",
     )
-    parts: list[Any] = [head, _nodes_table(status)]
+    parts: list[Any] = [head, Text(), _nodes_table(status), Text()]
     if status.applications:
         parts.append(_applications_table(status))
     else:

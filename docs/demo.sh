@@ -12,6 +12,6 @@ run raylift init
 run raylift up
 run raylift deploy
 url=$(raylift up --json 2>/dev/null | python -c 'import json, sys; print(json.load(sys.stdin)["serve_url"])')
-run python -c "import urllib.request; print(urllib.request.urlopen('$url/?name=Ray').read().decode())"
+run python -c "import urllib.request as r; print(r.urlopen('$url/?name=Ray').read().decode())"
 run raylift status
 run raylift delete --yes

@@ -59,6 +59,7 @@ def prepare(
     nodes = cluster.dashboard.nodes()
     _refuse_changed_options(config.options, details)
     _refuse_taken_port(cluster.outputs, details)
+    free = free_resources(nodes, applications_of(details))
     wanted: dict[str, dict[str, Any]] = {}
     added: list[Added] = []
     sent = 0
@@ -68,9 +69,7 @@ def prepare(
         sent += size
         if defaults:
             kept = there.get(shipped.name)
-            shipped, new = _with_defaults(
-                shipped, kept, free=free_resources(nodes, applications_of(details))
-            )
+            shipped, new = _with_defaults(shipped, kept, free=free)
             added += new
         wanted[shipped.name] = shipped.document
     decided = plan(wanted, there, unsettled=_unsettled(cluster, details), prune=prune)

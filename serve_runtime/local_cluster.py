@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from raylift.errors import Conflict, InputFailed, RayliftError, Unreachable
 from raylift.files import locked, make_private_dir, read_json, write_json
 from serve_runtime.dashboard import Rejected
-from serve_runtime.package import pack
 from serve_runtime.release import Desired, Release, author
 
 if TYPE_CHECKING:
@@ -100,6 +99,8 @@ class LocalCluster:
 
     def upload(self, directory: Path, *, place: str) -> tuple[str, int]:
         """A `file://` URI into `.raylift/<stack>/packages`, named by its content."""
+        from serve_runtime.package import pack
+
         package = pack(directory, store=self._folder / "packages", place=place)
         return package.path.as_uri(), package.size if package.built else 0
 

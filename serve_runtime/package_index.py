@@ -70,7 +70,7 @@ def load(path: Path) -> Index:
         if head != [_FORMAT, secrets_found.VERSION]:
             return Index(0, {})
         return Index(read_ns, {name: Known(*known) for name, known in files.items()})
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return Index(0, {})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import typer
@@ -36,25 +35,21 @@ def run(stack_name: str, *, watch: bool, as_json: bool) -> None:
 
 
 def look_at(cluster: Cluster) -> ClusterStatus:
-    """One look, its questions asked at the same time."""
-    dashboard = cluster.dashboard
-    with ThreadPoolExecutor() as pool:
-        details = pool.submit(dashboard.serve_details)
-        nodes = pool.submit(dashboard.nodes)
-        routes = pool.submit(probe.routes, cluster.outputs)
-    found = routes.result()
+    """One look: what Ray says, and what the data plane does."""
+    details = cluster.dashboard.serve_details()
+    routes = probe.routes(cluster.outputs)
     return ClusterStatus(
         stack=cluster.outputs.stack,
         ray_version=cluster.outputs.ray_version,
         serve_url=cluster.outputs.serve_url,
-        answering=found is not None,
-        routed=frozenset((found or {}).values()),
+        answering=routes is not None,
+        routed=frozenset((routes or {}).values()),
         proxies={
             node: item.get("status", "")
-            for node, item in (details.result().get("proxies") or {}).items()
+            for node, item in (details.get("proxies") or {}).items()
         },
-        nodes=tuple(nodes.result()),
-        applications=applications_of(details.result()),
+        nodes=tuple(cluster.dashboard.nodes()),
+        applications=applications_of(details),
         unfinished=tuple(cluster.unfinished()),
     )
 

@@ -14,11 +14,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    import psutil
 
 STACK_MARK = "RAYLIFT_STACK_DIR"
 NODE_MARK = "RAYLIFT_NODE"
@@ -34,6 +34,8 @@ class NodeProcess:
     @property
     def is_leader(self) -> bool:
         """Whether this is the `ray start --block` that the node's others hang on."""
+        import psutil
+
         try:
             pid: int = self.process.pid
             return os.getsid(pid) == pid and self.process.status() != "zombie"
@@ -43,6 +45,8 @@ class NodeProcess:
 
 def find(state_dir: Path) -> list[NodeProcess]:
     """Every living process of the stack whose state lies in `state_dir`."""
+    import psutil  # a fifth of what `raylift status` would take, and it needs it rarely
+
     found = []
     for process in psutil.process_iter():
         try:
@@ -101,6 +105,8 @@ def stop(state_dir: Path, nodes: set[str] | None = None) -> list[NodeProcess]:
 
 
 def _signal(processes: Iterable[NodeProcess], number: signal.Signals) -> None:
+    import psutil
+
     for found in processes:
         try:
             found.process.send_signal(number)  # checks the start time, not only the pid

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.metadata
 import os
 import secrets
 import shutil
@@ -91,7 +90,7 @@ class LocalStack:
     def outputs(self) -> StackOutputs:
         """How to reach the stack, also while its head is still starting."""
         applied = self._applied()
-        if applied is None or HEAD not in self._running():
+        if applied is None or not self._head_lives(applied):
             state = "is not up" if applied is None else "has stopped"
             raise CannotWork(
                 f"stack '{self.name}' {state}", hint=f"raylift up -s {self.name}"
@@ -312,6 +311,11 @@ class LocalStack:
     def _running(self) -> set[str]:
         return processes.leaders(processes.find(self._folders.state))
 
+    def _head_lives(self, applied: dict[str, Any]) -> bool:
+        """By its port, which is quick to ask; while it starts, by its process."""
+        ports = Ports(**applied["ports"])
+        return port_choice.is_open(ports.gcs) or HEAD in self._running()
+
     def _nodes_of(self, applied: dict[str, Any] | None) -> list[str]:
         ports = Ports(**applied["ports"]) if applied else Ports(0, 0, 0)
         nodes = plan_nodes(self.config, ports=ports, folders=self._folders)
@@ -349,6 +353,8 @@ def _machine_lock() -> Path:
 
 
 def _ray_version() -> str:
+    import importlib.metadata
+
     return importlib.metadata.version("ray")
 
 

@@ -1,0 +1,22 @@
+"""`python -m bench [NAME…]`: run the benchmarks and print one table."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from bench.rounds import Row, show
+
+NAMES = ("cli", "up", "deploy", "packing", "traffic")
+
+
+def main(names: list[str]) -> None:
+    """Run the named ones, or all."""
+    rows: list[Row] = []
+    for name in names or NAMES:
+        print(f"measuring {name} …", file=sys.stderr)
+        rows += importlib.import_module(f"bench.{name}").rows()
+    show(rows)
+
+
+main(sys.argv[1:])
