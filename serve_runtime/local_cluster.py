@@ -99,7 +99,7 @@ class LocalCluster:
 
     def upload(self, directory: Path, *, place: str) -> tuple[str, int]:
         """A `file://` URI into `.raylift/<stack>/packages`, named by its content."""
-        from serve_runtime.package import pack
+        from serve_runtime.packing.pack import pack
 
         package = pack(directory, store=self._folder / "packages", place=place)
         return package.path.as_uri(), package.size if package.built else 0

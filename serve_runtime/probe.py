@@ -24,7 +24,7 @@ def routes(outputs: StackOutputs) -> dict[str, str] | None:
         response = httpx2.get(
             f"{outputs.serve_url}/-/routes",
             timeout=_SECONDS,
-            verify=False,  # noqa: S501 the URL is http
+            verify=False,
             trust_env=False,
         )
     except httpx2.TransportError:

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 
 from raylift.errors import Denied, InputFailed, Problem, RayliftError
 from raylift.files import make_private_dir
-from serve_runtime import package_index, package_tree, package_zip
-from serve_runtime.package_index import Index, Known
-from serve_runtime.package_names import shown
-from serve_runtime.package_tree import Allowed, TooManyError, Tree
+from serve_runtime.packing import index as package_index
+from serve_runtime.packing import tree as package_tree
+from serve_runtime.packing import zip_file
+from serve_runtime.packing.index import Index, Known
+from serve_runtime.packing.names import shown
+from serve_runtime.packing.tree import Allowed, TooManyError, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +72,7 @@ def pack(directory: Path, *, store: Path, place: str) -> Package:
         return package
     with _temporary(make_private_dir(store)) as file:
         with _store_errors(store):
-            known, unread = package_zip.write(tree, file)
+            known, unread = zip_file.write(tree, file)
         _refuse(place, tree.problems + unread, _secrets(root, tree, known))
         package_index.save(index, _index(tree, known, began_ns))
         return _stored(tree, known, store) or _moved(file, tree, known, store)
@@ -145,7 +147,7 @@ def _name(tree: Tree, known: dict[str, Known]) -> str:
 def _stored(tree: Tree, known: dict[str, Known], store: Path) -> Package | None:
     """The package of this content, if the store holds it whole."""
     path = store / _name(tree, known)
-    size = package_zip.size(tree)
+    size = zip_file.size(tree)
     if not path.is_file() or path.stat().st_size != size:
         return None
     return Package(path.name, path, size, len(tree.files), built=False)

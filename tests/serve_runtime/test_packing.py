@@ -24,8 +24,10 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from raylift.errors import InputFailed, RayliftError
-from serve_runtime import package_index, package_tree, package_zip
-from serve_runtime.package import MAX_BYTES, Package, pack
+from serve_runtime.packing import index as package_index
+from serve_runtime.packing import tree as package_tree
+from serve_runtime.packing import zip_file
+from serve_runtime.packing.pack import MAX_BYTES, Package, pack
 
 PLACE = "serve.yaml:7: applications[0].runtime_env.working_dir"
 GIT = shutil.which("git")
@@ -98,7 +100,7 @@ def members(package: Package) -> dict[str, bytes]:
 def packed(root: Path, store: Path) -> set[str]:
     """The paths in the package, without the marker."""
     package = pack(root, store=store, place=PLACE)
-    return set(members(package)) - {package_zip.MARKER}
+    return set(members(package)) - {zip_file.MARKER}
 
 
 # What is refused. Secrets are put together here so that no scanner stops at this file.
@@ -618,7 +620,7 @@ FINE: dict[str, tuple[dict, set[str]]] = {
     ),
     "module named like a kubeconfig": ({"kubeconfig.py": ""}, {"kubeconfig.py"}),
     "marker of their own": (
-        {package_zip.MARKER: "mine", "a/b": ""},
+        {zip_file.MARKER: "mine", "a/b": ""},
         {"a/b"},
     ),
 }
@@ -820,7 +822,8 @@ def test_the_locale_does_not_count(locale, tmp_path):
     tree = TREE | {".gitignore": "\u00fc\n", "\u00fc": "", "n": Link("caf\u00e9")}
     one = bytes_of(plant(tmp_path / "one", tree), tmp_path / "s1")
     code = (
-        "import sys; from pathlib import Path; from serve_runtime.package import pack\n"
+        "import sys; from pathlib import Path\n"
+        "from serve_runtime.packing.pack import pack\n"
         "pack(Path(sys.argv[1]), store=Path(sys.argv[2]), place='x')"
     )
     subprocess.run(
@@ -1151,7 +1154,7 @@ def seen(root: Path) -> package_tree.Tree:
 def test_a_file_that_vanishes_while_it_is_packed_is_told(root, tmp_path):
     tree = seen(plant(root, {"a": "", "b": ""}))
     (root / "a").unlink()
-    _, unread = package_zip.write(tree, tmp_path / "zip")
+    _, unread = zip_file.write(tree, tmp_path / "zip")
     assert unread == [
         "a: changed while it was packed; try again when nothing writes to it"
     ]
@@ -1193,7 +1196,7 @@ def test_a_file_that_changes_before_it_is_read_is_told(put, root, tmp_path):
     tree = seen(plant(root, {"a": "one"}))
     time.sleep(0.02)  # the kernel's clock ticks every 1 to 10 ms
     put(root / "a")
-    _, unread = package_zip.write(tree, tmp_path / "zip")
+    _, unread = zip_file.write(tree, tmp_path / "zip")
     assert len(unread) == 1
 
 
@@ -1202,26 +1205,26 @@ def test_nothing_is_read_of_what_was_put_in_a_file_s_place(put, root):
     (file,) = seen(plant(root, {"a": "one"})).files
     time.sleep(0.02)
     put(root / "a")
-    with pytest.raises(package_zip.UnreadError, match="changed while it was packed"):
-        next(package_zip._chunks(file))
+    with pytest.raises(zip_file.UnreadError, match="changed while it was packed"):
+        next(zip_file._chunks(file))
 
 
 def test_a_file_that_grows_without_end_is_not_read_without_end(root):
     plant(root, {"a": "one"})
     with (root / "a").open("rb") as stream:
-        chunks = package_zip._read(stream.fileno(), 1)
-        with pytest.raises(package_zip.UnreadError, match="changed while"):
+        chunks = zip_file._read(stream.fileno(), 1)
+        with pytest.raises(zip_file.UnreadError, match="changed while"):
             next(chunks)
 
 
 @pytest.mark.parametrize("put", [put_other_content, put_a_longer_one])
 def test_a_file_that_changes_while_it_is_read_is_told(put, root):
     (file,) = seen(plant(root, {"a": "one"})).files
-    chunks = package_zip._chunks(file)
+    chunks = zip_file._chunks(file)
     next(chunks)
     time.sleep(0.02)
     put(root / "a")
-    with pytest.raises(package_zip.UnreadError, match="changed while it was packed"):
+    with pytest.raises(zip_file.UnreadError, match="changed while it was packed"):
         list(chunks)
 
 
@@ -1274,12 +1277,12 @@ def test_ray_unpacks_the_tree_as_it_was(tree, root, store, tmp_path):
 def test_ray_keeps_the_only_top_level_directory(tree, root, store, tmp_path):
     package = pack(plant(root, tree), store=store, place=PLACE)
     found = unpacked_by_ray(package, tmp_path / "ray")
-    assert found == tree_at(root) | {package_zip.MARKER: (b"", False)}
+    assert found == tree_at(root) | {zip_file.MARKER: (b"", False)}
 
 
 def test_the_marker_is_there_only_where_no_file_is_at_the_top(root, store):
     package = pack(plant(root, {"a": "", "b/c": ""}), store=store, place=PLACE)
-    assert package_zip.MARKER not in members(package)
+    assert zip_file.MARKER not in members(package)
 
 
 PARTS = st.text(
@@ -1316,7 +1319,7 @@ def test_whatever_is_packed_is_unpacked_the_same(tree):
         except InputFailed:  # two names alike, or one like a key's
             reject()
         found = unpacked_by_ray(package, Path(scratch, "ray"))
-        found.pop(package_zip.MARKER)
+        found.pop(zip_file.MARKER)
         assert found == tree_at(root)
 
 
@@ -1334,7 +1337,7 @@ def test_the_size_is_known_before_the_zip_is_made(tree):
         root = plant(Path(scratch, "app"), tree)
         package = pack(root, store=Path(scratch, "store"), place=PLACE)
         found = seen(root)
-        assert package.size == package.path.stat().st_size == package_zip.size(found)
+        assert package.size == package.path.stat().st_size == zip_file.size(found)
 
 
 def test_more_files_than_an_old_zip_can_count_are_packed(root, store):
@@ -1342,7 +1345,7 @@ def test_more_files_than_an_old_zip_can_count_are_packed(root, store):
     plant(root, {f"again/{number:03}": Link("../real") for number in range(252)})
     package = pack(root, store=store, place=PLACE)
     assert package.files == 260 * 253 > 65_535
-    assert package.size == package_zip.size(seen(root))
+    assert package.size == zip_file.size(seen(root))
     with zipfile.ZipFile(package.path) as archive:
         assert len(archive.namelist()) == package.files + 1
 

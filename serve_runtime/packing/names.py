@@ -1,6 +1,6 @@
 """Names of files in a package: always UTF-8, fit for every system, shown in one line.
 
-For `package_tree` and `package` only.
+For `tree` and `pack` only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which files a directory leaves out, as git decides it; for `package_tree` only.
+"""Which files a directory leaves out, as git decides it; for `tree` only.
 
 pathspec translates a pattern; the walk here decides like git, entry by entry: the last
 pattern that matches an entry itself wins, the deepest file first, and what lies in an

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pathspec import GitIgnoreSpec
 
-from serve_runtime import secrets_found
-from serve_runtime.ignore_rules import RULE_FILES, IgnoreRules, read_lines
-from serve_runtime.package_names import native, shown, twins, unfit, utf8
+from serve_runtime.packing import secrets_found
+from serve_runtime.packing.ignore_rules import RULE_FILES, IgnoreRules, read_lines
+from serve_runtime.packing.names import native, shown, twins, unfit, utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

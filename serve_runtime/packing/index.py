@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from raylift.errors import RayliftError
 from raylift.files import write_private
-from serve_runtime import secrets_found
+from serve_runtime.packing import secrets_found
 
 if TYPE_CHECKING:
     import os

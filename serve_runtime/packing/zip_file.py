@@ -13,15 +13,16 @@ import stat
 import zipfile
 from typing import TYPE_CHECKING
 
-from serve_runtime import package_index, secrets_found
-from serve_runtime.package_index import Known
-from serve_runtime.package_names import shown
+from serve_runtime.packing import index as package_index
+from serve_runtime.packing import secrets_found
+from serve_runtime.packing.index import Known
+from serve_runtime.packing.names import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from serve_runtime.package_tree import File, Tree
+    from serve_runtime.packing.tree import File, Tree
 
 MARKER = ".raylift-package"
 """Ray drops the only top-level directory of a package that it fetched from a URI

@@ -1,0 +1,1 @@
+"""A directory → a deterministic zip, content-addressed, with nothing leaked."""
