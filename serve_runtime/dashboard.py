@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
-import httpx2
+import urllib3
 
 from raylift.errors import Denied, RayliftError, Unreachable
 
@@ -38,33 +39,36 @@ class Node:
     labels: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    text: str
+
+
 class Dashboard:
     """A session with one dashboard; close it, or use it in a `with`."""
 
     def __init__(self, outputs: StackOutputs, *, timeout_s: float = 10.0) -> None:
-        self._client = httpx2.Client(
-            base_url=outputs.dashboard_url,
-            headers={"Authorization": f"Bearer {outputs.token}"},
-            timeout=timeout_s,
-            # Loading certificates takes longer than the whole of a status.
-            verify=outputs.dashboard_url.startswith("https:"),
-            trust_env=False,  # a proxy of the environment must not see the token
-        )
         self.outputs = outputs
+        self._timeout = timeout_s
+        # urllib3 takes no proxy from the environment: it must not see the token.
+        self._pool = urllib3.PoolManager(
+            headers={"Authorization": f"Bearer {outputs.token}"}, retries=False
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self._pool.clear()
 
     def version(self) -> dict[str, str]:
         """`ray_version`, `session_name` and more."""
-        return self._json("GET", "/api/version")
+        return self._json("/api/version")
 
     def serve_details(self) -> dict[str, Any]:
         """Ray's ServeInstanceDetails; `applications` is {} where Serve is not up."""
-        return self._json("GET", _APPLICATIONS)
+        return self._json(_APPLICATIONS)
 
     def put_applications(self, document: dict[str, Any]) -> None:
         """Store a ServeDeploySchema as the goal; Ray works on it afterwards.
@@ -74,12 +78,12 @@ class Dashboard:
             Unreachable: no answer; it may have been stored all the same.
         """
         response = self._send("PUT", _APPLICATIONS, json=document)
-        if response.status_code != httpx2.codes.OK:
+        if response.status != HTTPStatus.OK:
             raise Rejected(f"Ray refused the config: {_reason(response.text)}")
 
     def nodes(self) -> list[Node]:
         """Every node that Ray knows."""
-        answer = self._json("GET", "/api/v0/nodes")
+        answer = self._json("/api/v0/nodes")
         return [
             Node(
                 item["node_id"],
@@ -99,31 +103,33 @@ class Dashboard:
             "lines": str(lines),
             "format": "text",
         }
-        response = self._send("GET", "/api/v0/logs/file", params=query)
-        if response.status_code != httpx2.codes.OK:
+        response = self._send("GET", "/api/v0/logs/file", fields=query)
+        if response.status != HTTPStatus.OK:
             return []
         return response.text.splitlines()
 
     def stack_trace(self, node_id: str, pid: int) -> str:
         """The Python stack of a worker process, by py-spy; empty without it."""
         query = {"node_id": node_id, "pid": str(pid), "native": "0"}
-        response = self._send("GET", "/worker/traceback", params=query)
-        return response.text if response.status_code == httpx2.codes.OK else ""
+        response = self._send("GET", "/worker/traceback", fields=query)
+        return response.text if response.status == HTTPStatus.OK else ""
 
-    def _json(self, method: str, path: str) -> dict[str, Any]:
-        response = self._send(method, path)
-        if response.status_code != httpx2.codes.OK:
+    def _json(self, path: str) -> dict[str, Any]:
+        response = self._send("GET", path)
+        if response.status != HTTPStatus.OK:
             raise Unreachable(
-                f"Ray's dashboard answered {response.status_code} to {method} {path}:"
+                f"Ray's dashboard answered {response.status} to {path}:"
                 f" {_reason(response.text)}",
                 hint="raylift status",
             )
         try:
-            answer = response.json()
-        except json.JSONDecodeError:
+            answer = json.loads(response.text)
+        except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise Unreachable(f"{self._client.base_url}{path}: not Ray's dashboard")
+            raise Unreachable(
+                f"{self.outputs.dashboard_url}{path}: not Ray's dashboard"
+            )
         return answer
 
     def _send(
@@ -132,22 +138,25 @@ class Dashboard:
         path: str,
         *,
         json: object = None,
-        params: dict[str, str] | None = None,
-    ) -> httpx2.Response:
-        timeout = _SLOW_SECONDS if method != "GET" else None
+        fields: dict[str, str] | None = None,
+    ) -> _Answer:
+        url = f"{self.outputs.dashboard_url}{path}"
+        timeout = self._timeout if method == "GET" else _SLOW_SECONDS
         try:
-            request = self._client.build_request(method, path, json=json, params=params)
-            if timeout:
-                request.extensions["timeout"] = httpx2.Timeout(timeout).as_dict()
-            response = self._client.send(request)
-        except httpx2.TransportError as error:
+            if json is not None:
+                response = self._pool.request(method, url, json=json, timeout=timeout)
+            else:
+                response = self._pool.request(
+                    method, url, fields=fields, timeout=timeout
+                )
+        except urllib3.exceptions.HTTPError as error:
             raise Unreachable(
-                f"Ray's dashboard does not answer at {self._client.base_url}:"
+                f"Ray's dashboard does not answer at {self.outputs.dashboard_url}:"
                 f" {_transport(error)}",
                 hint=f"raylift up -s {self.outputs.stack}",
             ) from None
-        if response.status_code in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN):
-            missing = response.status_code == httpx2.codes.UNAUTHORIZED
+        if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            missing = response.status == HTTPStatus.UNAUTHORIZED
             reason = "none was sent" if missing else "it is another cluster's"
             raise Denied(
                 f"Ray's dashboard refused the token of stack '{self.outputs.stack}'"
@@ -155,13 +164,15 @@ class Dashboard:
                 hint=f"raylift up -s {self.outputs.stack} --restart starts Ray with the"
                 " token of the stack",
             )
-        return response
+        return _Answer(response.status, response.data.decode(errors="replace"))
 
 
-def _transport(error: httpx2.TransportError) -> str:
-    if isinstance(error, httpx2.TimeoutException):
+def _transport(error: Exception) -> str:
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return "connection refused"
+    if isinstance(error, urllib3.exceptions.TimeoutError):
         return "no answer in time"
-    return (str(error) or type(error).__name__).removeprefix("[Errno 111] ").lower()
+    return "the connection broke"
 
 
 def _reason(text: str) -> str:

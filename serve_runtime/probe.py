@@ -6,7 +6,7 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
-import httpx2
+import urllib3
 
 if TYPE_CHECKING:
     from raylift.outputs import StackOutputs
@@ -20,17 +20,12 @@ def routes(outputs: StackOutputs) -> dict[str, str] | None:
     Ray's status calls a killed proxy HEALTHY for up to 25 s, so this is asked beside
     it, not instead.
     """
+    url = f"{outputs.serve_url}/-/routes"
     try:
-        response = httpx2.get(
-            f"{outputs.serve_url}/-/routes",
-            timeout=_SECONDS,
-            verify=False,
-            trust_env=False,
-        )
-    except httpx2.TransportError:
+        response = urllib3.request("GET", url, timeout=_SECONDS, retries=False)
+        answer = json.loads(response.data)
+    except urllib3.exceptions.HTTPError:
         return None
-    try:
-        answer = json.loads(response.text)
     except ValueError:
         return {}
     return answer if isinstance(answer, dict) else {}
