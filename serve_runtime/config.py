@@ -132,7 +132,9 @@ def _application(
         item, at, document=document, folder=folder, problems=problems
     )
     place = document.place((*at, "import_path"))
-    facts = inspect(item["import_path"], directory=directory, beside=folder)
+    facts = Facts()
+    if directory or not _working_dir(item):
+        facts = inspect(item["import_path"], directory=directory, beside=folder)
     if facts.problem:
         text = f"{dotted((*at, 'import_path'))}: {facts.problem}"
         problems.append(Problem(place, text))
@@ -148,7 +150,7 @@ def _directory(
     folder: Path,
     problems: list[Problem],
 ) -> Path | None:
-    given = (item.get("runtime_env") or {}).get("working_dir")
+    given = _working_dir(item)
     if given is None or "://" in given:
         return None
     directory: Path = (folder / given).expanduser().resolve()
@@ -159,6 +161,10 @@ def _directory(
         problems.append(Problem(document.place(path), text))
         return None
     return directory
+
+
+def _working_dir(item: dict[str, Any]) -> str | None:
+    return (item.get("runtime_env") or {}).get("working_dir")
 
 
 def _unknown_overrides(

@@ -68,6 +68,12 @@ def _replicas(value: object) -> object:
     return value
 
 
+def _queue(value: int) -> int:
+    if value < -1 or value == 0:
+        raise ValueError(f"must be -1 (no bound) or greater than 0, not {value}")
+    return value
+
+
 def _dotted(value: object) -> object:
     if not isinstance(value, str) or not re.fullmatch(r"[\w.]+[:.]\w+", value):
         raise ValueError(f"must be module:attribute, not {kind(value)}")
@@ -267,7 +273,7 @@ class Deployment(Strict):
     name: str
     num_replicas: Annotated[Any, BeforeValidator(_replicas)] = None
     max_ongoing_requests: Count = 5
-    max_queued_requests: Annotated[int, Field(ge=-1)] = -1
+    max_queued_requests: Annotated[int, AfterValidator(_queue)] = -1
     backpressure_config: BackpressureConfig | None = None
     user_config: dict[str, Any] | None = None
     autoscaling_config: AutoscalingConfig | None = None

@@ -1,0 +1,66 @@
+"""A stack file and its ports → the `ray start` of each node; pure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from infra.config import StackConfig
+from infra.local.nodes import Folders, plan_nodes
+from infra.local.ports import MAX_NODES, Ports
+
+PORTS = Ports(20000, 8000, 9000)
+FOLDERS = Folders(Path("/s"), Path("/r"))
+
+
+def _plan(**config):
+    return plan_nodes(StackConfig.model_validate(config), ports=PORTS, folders=FOLDERS)
+
+
+def _option(node, name: str) -> str | None:
+    found = [a for a in node.argv if a.startswith(f"--{name}=")]
+    return found[0].split("=", 1)[1] if found else None
+
+
+def test_a_group_is_nodes_with_its_resources_and_labels_and_ports_of_their_own():
+    group = {"name": "l4", "minSize": 2, "numGpus": 1, "memory": "2Gi",
+             "resources": {"fast": 3}, "labels": {"a": "b"}}  # fmt: skip
+    nodes = _plan(nodeGroups=[group, {"name": "cpu"}])
+    assert [node.name for node in nodes] == ["head", "l4-0", "l4-1", "cpu-0"]
+    assert _option(nodes[1], "num-gpus") == "1"
+    assert _option(nodes[1], "memory") == str(2 << 30)
+    assert _option(nodes[1], "resources") == '{"fast": 3.0}'
+    assert _option(nodes[1], "labels") == "a=b"
+    ports = [
+        value
+        for node in nodes
+        for argument in node.argv
+        if "-port=" in argument and (value := int(argument.split("=")[1])) > 0
+    ]
+    assert len(ports) == len(set(ports))
+
+
+def test_no_two_roles_of_a_block_share_a_port():
+    node_ports = [p for index in range(MAX_NODES) for p in PORTS.of_node(index)]
+    fixed = list(range(PORTS.base, PORTS.base + 9))
+    everything = [*fixed, *node_ports, *PORTS.ingress]
+    assert len(everything) == len(set(everything))
+    assert max(everything) < PORTS.base + 1000
+
+
+def test_the_token_is_in_no_argument_and_always_on():
+    for node in _plan(nodeGroups=[{"name": "a"}]):
+        assert node.environment["RAY_AUTH_MODE"] == "token"
+        assert node.environment["RAY_AUTH_TOKEN_PATH"] == "/s/token"
+        assert not [a for a in node.argv if "token" in a]
+
+
+def test_every_node_listens_on_loopback_only():
+    head, member = _plan(nodeGroups=[{"name": "a"}])
+    assert head.environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
+    assert _option(head, "dashboard-host") == "127.0.0.1"
+    assert _option(member, "address") == "0.0.0.0:20000"
+
+
+def test_the_python_ingress_has_no_setting_of_haproxy():
+    (head,) = _plan(ray={"ingress": "python"})
+    assert not [k for k in head.environment if "HAPROXY" in k or "HA_PROXY" in k]

@@ -1,0 +1,97 @@
+"""State on disk: all there or as before; a lock that a dead process cannot keep."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raylift.document import parse
+from raylift.errors import Conflict, InputFailed, LeftBehind, RayliftError
+from raylift.files import locked, read_json, write_json, write_private
+
+
+def test_a_private_file_is_readable_by_its_owner_only(tmp_path):
+    path = tmp_path / "token"
+    write_private(path, "secret")
+    assert path.read_text() == "secret"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_write_that_fails_leaves_the_old_content_and_no_rubbish(tmp_path):
+    path = tmp_path / "state.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(RayliftError, match="cannot be written"):
+        write_private(tmp_path / "gone" / "x", "new")
+    with pytest.raises(UnicodeEncodeError):
+        write_private(path, "\ud800")
+    assert read_json(path) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00"])
+def test_a_damaged_file_is_never_taken_for_an_empty_one(tmp_path, text):
+    path = tmp_path / "state.json"
+    path.write_text(text)
+    with pytest.raises(LeftBehind, match="damaged"):
+        read_json(path)
+
+
+def test_a_file_that_is_not_there_is_none(tmp_path):
+    assert read_json(tmp_path / "state.json") is None
+
+
+HOLD = (
+    "import sys, time; from pathlib import Path; from raylift.files import locked\n"
+    "with locked(Path(sys.argv[1]), what='it', wait_s=0):\n"
+    "    print('held', flush=True); time.sleep(60)\n"
+)
+
+
+def test_a_lock_is_refused_while_held_and_free_once_its_holder_is_killed(tmp_path):
+    path = tmp_path / "lock"
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(Conflict, match="it: another raylift command holds it"):
+            locked(path, what="it", wait_s=0.1).__enter__()
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    with locked(path, what="it", wait_s=1):
+        assert path.exists()
+
+
+def test_a_lock_whose_file_was_deleted_while_waiting_is_taken_anew(tmp_path):
+    path = tmp_path / "lock"
+    with locked(path, what="it", wait_s=0):
+        waiter = subprocess.Popen(
+            [sys.executable, "-c", HOLD.replace("wait_s=0", "wait_s=9"), str(path)],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        time.sleep(0.5)
+        path.unlink()
+    assert waiter.stdout.readline() == "held\n"
+    with pytest.raises(Conflict):
+        locked(path, what="it", wait_s=0).__enter__()
+    os.kill(waiter.pid, signal.SIGKILL)
+    waiter.communicate()
+
+
+@given(st.text(alphabet="ab:-[]{}&*!|>'\"#%@`,? \n\t0.1", max_size=60))
+def test_no_text_makes_the_yaml_reader_raise_anything_but_input_failed(text):
+    places = _places_of(text)
+    assert places
+    assert all(place.startswith("f.yaml") for place in places)
+
+
+def _places_of(text: str) -> list[str]:
+    try:
+        return [parse(text, name="f.yaml").place(())]
+    except InputFailed as failed:
+        return [problem.place for problem in failed.problems]

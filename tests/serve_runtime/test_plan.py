@@ -1,0 +1,165 @@
+"""Planning and the safe defaults are pure and settle: again is nothing to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serve_runtime.config import Application
+from serve_runtime.defaults import add_defaults, needs
+from serve_runtime.entrypoint import Facts, inspect
+from serve_runtime.plan import plan, same_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+documents = st.dictionaries(
+    st.sampled_from("abcd"),
+    st.fixed_dictionaries(
+        {"import_path": st.sampled_from(["m:a", "m:b"])},
+        optional={
+            "args": st.dictionaries(st.sampled_from("xy"), st.integers(0, 2)),
+            "deployments": st.lists(
+                st.fixed_dictionaries(
+                    {"name": st.sampled_from("PQ"), "num_replicas": st.integers(1, 3)}
+                ),
+                unique_by=lambda d: d["name"],
+            ),
+        },
+    ),
+)
+
+
+def _applied(there, decided):
+    kept = {n: d for n, d in there.items() if n not in decided.documents}
+    return kept | {n: d for n, d in decided.documents.items() if d is not None}
+
+
+@given(documents, documents, st.booleans())
+def test_planning_again_after_applying_finds_nothing_to_do(wanted, there, prune):
+    after = _applied(there, plan(wanted, there, prune=prune))
+    assert plan(wanted, after, prune=prune).nothing_to_do
+
+
+@given(documents, documents)
+def test_applications_that_are_not_wanted_stay_as_they_are(wanted, there):
+    after = _applied(there, plan(wanted, there))
+    others = there.keys() - wanted.keys()
+    assert {n: after[n] for n in others} == {n: there[n] for n in others}
+
+
+@given(documents, documents)
+def test_pruning_leaves_exactly_what_is_wanted(wanted, there):
+    after = _applied(there, plan(wanted, there, prune=True))
+    assert after.keys() == wanted.keys()
+
+
+def test_the_order_of_deployments_is_no_difference():
+    one, two = {"name": "A"}, {"name": "B"}
+    assert same_document({"deployments": [one, two]}, {"deployments": [two, one]})
+    assert not same_document({"deployments": [one]}, {"deployments": [two]})
+
+
+def test_a_changed_key_is_told_with_its_path_and_both_values():
+    before = {"a": {"deployments": [{"name": "D", "num_replicas": 1}]}}
+    after = {"a": {"deployments": [{"name": "D", "num_replicas": 2}]}}
+    change = plan(after, before).changes[0]
+    assert change.action == "change"
+    assert [(d.key, d.before, d.after) for d in change.differences] == [
+        ("deployments.D.num_replicas", 1, 2)
+    ]
+
+
+def test_what_does_not_serve_yet_is_submitted_again():
+    same = {"a": {"import_path": "m:a"}}
+    decided = plan(same, same, unsettled=frozenset("a"))
+    assert list(decided.documents) == ["a"]
+
+
+def _application(tmp_path: Path, code: str, **document) -> Application:
+    (tmp_path / "main.py").write_text(code)
+    facts = inspect("main:app", directory=tmp_path, beside=tmp_path)
+    return Application("x", document, tmp_path, facts, "")
+
+
+PLAIN = """
+from ray import serve
+
+@serve.deployment(max_queued_requests=7, ray_actor_options={"num_gpus": 1})
+class A:
+    pass
+
+@serve.deployment(name="Bee")
+class B:
+    pass
+
+@serve.deployment
+class Unused:
+    pass
+
+app = A.bind(B.bind(), size=3)
+"""
+
+
+def test_defaults_go_to_bound_deployments_and_never_over_code_or_config(tmp_path):
+    override = {"name": "Bee", "max_surge_percent": 0}
+    application = _application(tmp_path, PLAIN, deployments=[override])
+    complete, added = add_defaults(application, room_for=lambda *_: True)
+    by_name = {d["name"]: d for d in complete.document["deployments"]}
+    assert by_name.keys() == {"A", "Bee"}
+    assert "max_queued_requests" not in by_name["A"]
+    assert by_name["Bee"]["max_surge_percent"] == 0
+    assert by_name["A"]["max_surge_percent"] == 100
+    assert {(a.deployment, a.setting) for a in added} == {
+        ("A", "request_router_config"),
+        ("A", "max_surge_percent"),
+        ("Bee", "request_router_config"),
+        ("Bee", "max_queued_requests"),
+    }
+
+
+def test_defaults_added_twice_are_the_same(tmp_path):
+    application = _application(tmp_path, PLAIN)
+    once, _ = add_defaults(application, room_for=lambda *_: True)
+    twice, added = add_defaults(once, room_for=lambda *_: True)
+    assert twice.document == once.document
+    assert added == []
+
+
+def test_without_room_there_is_no_surge(tmp_path):
+    application = _application(tmp_path, PLAIN)
+    complete, _ = add_defaults(application, room_for=lambda *_: False)
+    assert all("max_surge_percent" not in d for d in complete.document["deployments"])
+
+
+UNPLAIN = {
+    "a builder": "def app(args):\n    return A.bind()\n",
+    "a condition": "import os\napp = A.bind() if os.name else None\n",
+    "options": "app = A.options(num_replicas=2).bind()\n",
+    "an import": "from other import app\n",
+    "assigned twice": "app = None\napp = A.bind()\n",
+    "in a branch": "if True:\n    app = A.bind()\n",
+    "a call": "def make():\n    return A.bind()\napp = make()\n",
+    "an imported deployment": "from other import C\napp = C.bind()\n",
+}
+
+
+def test_code_that_is_not_plain_gets_no_defaults(tmp_path):
+    start = "from ray import serve\n@serve.deployment\nclass A:\n    pass\n"
+    for name, code in UNPLAIN.items():
+        application = _application(tmp_path, start + code)
+        assert application.facts == Facts(), name
+        complete, added = add_defaults(application, room_for=lambda *_: True)
+        assert (complete, added) == (application, []), name
+
+
+def test_the_needs_of_a_replica_are_the_configs_before_the_codes():
+    in_code = {"ray_actor_options": {"num_gpus": 1}}
+    assert needs({}, {}) == {"CPU": 1.0}
+    assert needs({}, in_code) == {"CPU": 1.0, "GPU": 1.0}
+    override = {"ray_actor_options": {"num_cpus": 0, "resources": {"x": 2}}}
+    assert needs(override, in_code) == {"x": 2.0}
+    bundles = {"placement_group_bundles": [{"CPU": 1}, {"CPU": 2, "GPU": 1}]}
+    assert needs(bundles, in_code) == {"CPU": 3.0, "GPU": 1.0}
