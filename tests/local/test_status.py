@@ -132,6 +132,18 @@ def test_status_of_a_stack_that_is_not_up_is_three(project):
     assert "is not up" in project.run("status", code=3).stderr
 
 
+def test_a_cluster_of_another_ray_is_told_before_anything_is_sent(talkative):
+    path = talkative.state_dir / "state.json"
+    right = path.read_text()
+    try:
+        path.write_text(right.replace('"2.60.0"', '"2.55.1"'))
+        result = talkative.run("deploy", code=3)
+        assert "the cluster runs Ray 2.55.1" in result.stderr
+        assert "Ray 2.55.1 to 2.60.0" in talkative.run("up", code=3).stderr
+    finally:
+        path.write_text(right)
+
+
 def test_output_into_a_closed_pipe_ends_quietly(talkative):
     command = f"'{talkative_raylift()}' logs --lines 1000 | head -1"
     result = subprocess.run(

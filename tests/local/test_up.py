@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -193,11 +194,24 @@ def test_a_cluster_that_was_killed_comes_back_with_its_applications(project):
     for process in project.processes():
         process.kill()
     wait_until(lambda: project.processes() == [])
+    # A reboot empties /tmp as well.
+    for folder in Path(f"/tmp/raylift-{os.getuid()}").glob("[0-9a-f]*"):
+        if not any(str(folder) in " ".join(p.cmdline()) for p in _all_processes()):
+            shutil.rmtree(folder)
     down = project.run("status", code=3)
     assert "has stopped" in down.stderr
     project.run("up")
     wait_until(lambda: project.get("/hello")[0] == 200, seconds=60)
     assert "= unchanged hello" in project.run("deploy").stdout
+
+
+def _all_processes():
+    for process in psutil.process_iter():
+        try:
+            process.cmdline()
+        except psutil.Error:
+            continue
+        yield process
 
 
 def test_up_and_delete_killed_at_any_moment_finish_when_run_again(project):

@@ -11,6 +11,7 @@ import pytest
 
 from raylift.document import Document
 from raylift.errors import InputFailed
+from raylift.model import validate
 from serve_runtime import schema as ours
 from serve_runtime.config import check
 
@@ -74,6 +75,24 @@ def test_every_key_of_a_runtime_env_is_rays():
     keys = {f.alias or n for n, f in ours.RuntimeEnv.model_fields.items()}
     set_by_ray_itself = {"_inject_current_ray", "_ray_commit", "_ray_release"}
     assert keys == RuntimeEnv.known_fields - set_by_ray_itself
+
+
+def _slips(word: str) -> list[str]:
+    middle = len(word) // 2
+    return [word[:-1], word[:middle] + word[middle:][:1] + word[middle:], word + "s"]
+
+
+@pytest.mark.parametrize("model", PAIRS, ids=lambda m: m.__name__)
+def test_a_slip_in_any_key_is_refused_and_nearly_always_understood(model):
+    understood, slips = 0, 0
+    for key in model.model_fields:
+        for slip in set(_slips(key)) - model.model_fields.keys():
+            _, problems = validate(model, {slip: 1}, place=lambda _: "f:1")
+            said = [p.text for p in problems if p.text.startswith(f"{slip}: ")]
+            assert len(said) == 1
+            slips += 1
+            understood += f"did you mean {key}?" in said[0]
+    assert understood >= slips * 0.9
 
 
 CHOICES = {
