@@ -6,8 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.project import find_project
-from infra.stack import open_stack
+from infra.project import find_project, open_stack
 from serve_runtime.dashboard import Dashboard
 from serve_runtime.local_cluster import LocalCluster
 

@@ -1,4 +1,4 @@
-"""Where things are: the project's root, its stack files, its private state."""
+"""Where things are: the project's root, its stacks, their files and state."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from raylift.errors import InputFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from infra.stack import Stack
 
 _STACK_NAME = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?")
 
@@ -68,3 +70,14 @@ def find_project(start: Path) -> Project:
         "no Pulumi.yaml here or above",
         hint="raylift init makes a project in an empty folder",
     )
+
+
+def open_stack(project: Project, name: str) -> Stack:
+    """The stack of that name.
+
+    Raises:
+        InputFailed: it has no file.
+    """
+    from infra.local.stack import LocalStack
+
+    return LocalStack(name, project.stack_file(name), project.state_dir(name))

@@ -1,4 +1,4 @@
-"""Stack: what every target can do; the one place that picks a target's own."""
+"""Stack: what every target can do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from infra.config import StackConfig
-    from infra.project import Project
     from raylift.outputs import StackOutputs
 
 
@@ -66,14 +65,3 @@ class Stack(Protocol):
         Raises:
             LeftBehind: something could not be removed; it is named.
         """
-
-
-def open_stack(project: Project, name: str) -> Stack:
-    """The stack of that name.
-
-    Raises:
-        InputFailed: it has no file.
-    """
-    from infra.local.stack import LocalStack
-
-    return LocalStack(name, project.stack_file(name), project.state_dir(name))

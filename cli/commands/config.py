@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli import output
 from cli.connect import stack_here
+from cli.output import terminal
 
 
 def run(stack: str, *, resolved: bool, as_json: bool) -> None:
@@ -13,10 +13,10 @@ def run(stack: str, *, resolved: bool, as_json: bool) -> None:
     config = stack_here(stack).config
     values = config.resolved() if resolved else _as_written(config.resolved(), config)
     if as_json:
-        output.print_json(values)
+        terminal.print_json(values)
         return
     for line in _yaml(values):
-        output.show(line)
+        terminal.show(line)
 
 
 def _as_written(values: dict[str, Any], config: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli import output
 from cli.connect import cluster_of, stack_here
+from cli.output import deploy as view
+from cli.output import terminal
 from raylift.errors import RayliftError
 from serve_runtime.deploy import delete
 from serve_runtime.status import applications_of
@@ -26,24 +27,24 @@ def run(stack_name: str, names: list[str], *, timeout_s: float, yes: bool) -> No
 
 
 def _delete_applications(stack: Stack, names: list[str], *, timeout_s: float) -> None:
-    with cluster_of(stack) as cluster, output.Progress() as progress:
+    with cluster_of(stack) as cluster, view.Progress() as progress:
         gone = delete(cluster, names, timeout_s=timeout_s, on_change=progress)
     for name in names:
-        output.show(f"{name} is deleted" if name in gone else f"{name} was not there")
+        terminal.show(f"{name} is deleted" if name in gone else f"{name} was not there")
 
 
 def _delete_stack(stack: Stack, *, yes: bool) -> None:
     running = _applications(stack)
     if stack.exists():
         what = f" with {', '.join(running)}" if running else ""
-        output.confirm(
+        terminal.confirm(
             f"This ends stack '{stack.name}'{what}.", answer=stack.name, yes=yes
         )
     if running:
         _drain(stack, running)
-    existed = stack.destroy(progress=output.say)
+    existed = stack.destroy(progress=terminal.say)
     left = "no process, no port and no file of it is left"
-    output.show(
+    terminal.show(
         f"stack '{stack.name}' is gone: {left}"
         if existed
         else f"nothing to delete: {left}"
@@ -60,9 +61,9 @@ def _applications(stack: Stack) -> list[str]:
 
 def _drain(stack: Stack, names: list[str]) -> None:
     """Let requests in flight finish; what goes wrong here must not keep the stack."""
-    output.say(f"draining {', '.join(names)}")
+    terminal.say(f"draining {', '.join(names)}")
     try:
         with cluster_of(stack) as cluster:
             delete(cluster, names, timeout_s=_DRAIN_SECONDS, on_change=lambda _: None)
     except RayliftError as error:
-        output.say(f"not drained: {error}")
+        terminal.say(f"not drained: {error}")

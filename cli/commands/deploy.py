@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import output
 from cli.connect import cluster_of, stack_here
+from cli.output import deploy as view
+from cli.output import terminal
 from raylift.errors import InputFailed
 from serve_runtime import config as serve_config
 from serve_runtime.deploy import deploy, prepare
@@ -49,7 +50,7 @@ def run(
             defaults=stack.config.serve.defaults == "raylift",
         )
         if not as_json:
-            output.show_plan(prepared)
+            view.show_plan(prepared)
         release = None
         if not dry_run:
             _confirm_deletions(prepared, yes=yes)
@@ -77,13 +78,13 @@ def _load(request: Request) -> ServeConfig:
 def _confirm_deletions(prepared: Prepared, *, yes: bool) -> None:
     gone = [c.application for c in prepared.plan.changes if c.action == "delete"]
     if gone:
-        output.confirm(f"This deletes {', '.join(gone)}.", answer="yes", yes=yes)
+        terminal.confirm(f"This deletes {', '.join(gone)}.", answer="yes", yes=yes)
 
 
 def _carry_out(
     cluster: Cluster, prepared: Prepared, *, timeout_s: float
 ) -> Release | None:
-    with output.Progress() as progress:
+    with view.Progress() as progress:
         return deploy(cluster, prepared, timeout_s=timeout_s, on_change=progress)
 
 
@@ -97,15 +98,15 @@ def _report(
 ) -> None:
     number = release.number if release else None
     if as_json:
-        output.print_json({**output.plan_json(prepared), "release": number})
+        terminal.print_json({**view.plan_json(prepared), "release": number})
     elif dry_run:
-        output.say("dry run: nothing was changed")
+        terminal.say("dry run: nothing was changed")
     elif release is None:
-        output.say("nothing to do")
+        terminal.say("nothing to do")
     else:
         for name, document in release.documents.items():
             where = _address(cluster, document)
-            output.show(f"release {number}: {name} {where}")
+            terminal.show(f"release {number}: {name} {where}")
 
 
 def _address(cluster: Cluster, document: dict[str, object] | None) -> str:

@@ -6,7 +6,7 @@ import importlib.resources
 import shutil
 from pathlib import Path
 
-from cli import output
+from cli.output import terminal
 from raylift.errors import Denied, InputFailed
 
 
@@ -21,12 +21,12 @@ def run(folder: Path) -> None:
         for file in files:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(templates / file, folder / file)
-            output.show(f"+ {file}")
+            terminal.show(f"+ {file}")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise Denied(f"{folder}: cannot be written: {reason}") from None
     where = "" if folder == Path() else f"cd {folder} && "
-    output.say(f"next: {where}raylift up && raylift deploy")
+    terminal.say(f"next: {where}raylift up && raylift deploy")
 
 
 def _files(templates: Path) -> list[Path]:

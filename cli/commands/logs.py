@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli import output
 from cli.connect import cluster_of, stack_here
+from cli.output import logs as view
 from raylift.errors import InputFailed
 from raylift.wording import did_you_mean
 from serve_runtime import logs
@@ -23,7 +23,7 @@ def run(
         _check(cluster.dashboard, *source)
         reader = logs.follow if follow else logs.read
         for line in reader(cluster.dashboard, *source, lines=lines):
-            output.show_log_line(line, as_json=as_json)
+            view.show_log_line(line, as_json=as_json)
 
 
 def _check(dashboard: Dashboard, application: str, deployment: str) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli import output
 from cli.connect import cluster_of, stack_here
+from cli.output import status as view
+from cli.output import terminal
 from serve_runtime import probe
 from serve_runtime.status import ClusterStatus, applications_of
 
@@ -24,12 +25,12 @@ def run(stack_name: str, *, watch: bool, as_json: bool) -> None:
     """Show the status; exit 1 if anything is not well."""
     with cluster_of(stack_here(stack_name)) as cluster:
         if watch and not as_json:
-            output.watch_status(_looks(cluster))
+            view.watch_status(_looks(cluster))
         look = look_at(cluster)
     if as_json:
-        output.print_json(output.status_json(look))
+        terminal.print_json(view.status_json(look))
     else:
-        output.show_status(look)
+        view.show_status(look)
     if look.problems:
         raise typer.Exit(1)
 

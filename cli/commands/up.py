@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from cli import output
 from cli.connect import stack_here
+from cli.output import stack as view
+from cli.output import terminal
 from raylift.errors import CannotWork, Unreachable
 from serve_runtime.dashboard import Dashboard
 
@@ -23,18 +24,18 @@ def run(name: str, *, dry_run: bool, restart: bool, as_json: bool) -> None:
     stack = stack_here(name)
     changes = stack.preview(restart=restart)
     if not as_json:
-        output.show_stack_changes(changes)
+        view.show_stack_changes(changes)
     if dry_run:
-        output.say("nothing to do" if not changes else "dry run: nothing was changed")
+        terminal.say("nothing to do" if not changes else "dry run: nothing was changed")
         return
-    outputs = stack.up(progress=output.say, restart=restart)
+    outputs = stack.up(progress=terminal.say, restart=restart)
     wait_until_ready(stack, outputs)
     if not changes:
-        output.say("nothing to do")
+        terminal.say("nothing to do")
     if as_json:
-        output.print_json(output.outputs_json(outputs))
+        terminal.print_json(view.outputs_json(outputs))
     else:
-        output.show_outputs(outputs)
+        view.show_outputs(outputs)
 
 
 def wait_until_ready(stack: Stack, outputs: StackOutputs) -> None:

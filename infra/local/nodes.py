@@ -57,13 +57,24 @@ class Node:
     environment: dict[str, str]
 
 
-def plan_nodes(config: StackConfig, *, ports: Ports, folders: Folders) -> list[Node]:
-    """Every node that the stack file asks for, the head first."""
+def plan_nodes(
+    config: StackConfig, *, ports: Ports, indices: dict[str, int], folders: Folders
+) -> list[Node]:
+    """Every node that the stack file asks for, the head first.
+
+    `indices` says which ten ports of the block each node has.
+    """
     nodes = [_head(config, ports=ports, folders=folders)]
     for group in config.node_groups:
         for number in range(group.min_size):
             name = f"{group.name}-{number}"
-            nodes.append(_member(config, group, name, ports=ports, folders=folders))
+            argv = [
+                *_ray_start(folders, ports.of_node(indices[name])),
+                f"--address=0.0.0.0:{ports.gcs}",
+                *_claims(group, config),
+            ]
+            environment = _environment(config, name, ports=ports, folders=folders)
+            nodes.append(Node(name, argv, environment))
     return nodes
 
 
@@ -89,21 +100,6 @@ def _head(config: StackConfig, *, ports: Ports, folders: Folders) -> Node:
         "DASHBOARD_METRIC_PORT": str(ports.base + 4),
     }
     return Node(HEAD, argv, environment)
-
-
-def _member(
-    config: StackConfig, group: NodeGroup, name: str, *, ports: Ports, folders: Folders
-) -> Node:
-    index = 1 + sum(
-        g.min_size for g in config.node_groups[: config.node_groups.index(group)]
-    )
-    index += int(name.rsplit("-", 1)[1])
-    argv = [
-        *_ray_start(folders, ports.of_node(index)),
-        f"--address=0.0.0.0:{ports.gcs}",
-        *_claims(group, config),
-    ]
-    return Node(name, argv, _environment(config, name, ports=ports, folders=folders))
 
 
 def _ray_start(folders: Folders, ports: range) -> list[str]:

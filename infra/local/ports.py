@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from raylift.errors import CannotWork
 
@@ -42,10 +41,6 @@ class Ports:
     def ingress(self) -> range:
         """Where replicas listen for HAProxy."""
         return range(self.base + _INGRESS, self.base + _BLOCK)
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in the state file."""
-        return asdict(self)
 
 
 def choose(*, serve: int | None, grpc: int | None) -> Ports:

@@ -9,16 +9,18 @@ import secrets
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from infra.local import ports as port_choice
 from infra.local import processes
+from infra.local.applied import Applied, load, save
+from infra.local.changes import frozen, node_indices, node_names, plan_changes
 from infra.local.haproxy import write_wrapper
 from infra.local.nodes import HEAD, Folders, Node, plan_nodes
 from infra.local.ports import MAX_NODES, Ports
 from infra.stack import Change
 from raylift.errors import CannotWork, Denied, InputFailed, LeftBehind
-from raylift.files import locked, make_private_dir, read_json, write_json, write_private
+from raylift.files import locked, make_private_dir, write_private
 from raylift.outputs import StackOutputs
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class LocalStack:
         Raises:
             CannotWork: the head must restart for it, and `restart` is false.
         """
-        return self._preview(self._applied(), restart=restart)
+        return self._preview(load(self._state_file), restart=restart)
 
     def up(
         self, *, progress: Callable[[str], None], restart: bool = False
@@ -81,7 +83,7 @@ class LocalStack:
             Conflict: another `up` or `delete` of this stack has run for too long.
         """
         with self._locked():
-            before = self._applied()
+            before = load(self._state_file)
             changes = self._preview(before, restart=restart)
             if changes:
                 self._apply(changes, before, progress=progress)
@@ -89,22 +91,22 @@ class LocalStack:
 
     def outputs(self) -> StackOutputs:
         """How to reach the stack, also while its head is still starting."""
-        applied = self._applied()
+        applied = load(self._state_file)
         if applied is None or not self._head_lives(applied):
             state = "is not up" if applied is None else "has stopped"
             raise CannotWork(
                 f"stack '{self.name}' {state}", hint=f"raylift up -s {self.name}"
             )
-        ports = Ports(**applied["ports"])
+        ports = applied.ports
         return StackOutputs(
             stack=self.name,
             target="local",
             dashboard_url=f"http://127.0.0.1:{ports.dashboard}",
-            serve_host=applied["config"]["raylift:serve"]["host"],
+            serve_host=applied.config["raylift:serve"]["host"],
             serve_port=ports.serve,
             grpc_port=ports.grpc,
-            ingress=applied["config"]["raylift:ray"]["ingress"],
-            ray_version=applied["rayVersion"],
+            ingress=applied.config["raylift:ray"]["ingress"],
+            ray_version=applied.ray_version,
             state_dir=self._folders.state,
             token=self._token(),
         )
@@ -138,91 +140,58 @@ class LocalStack:
 
     # -- deciding ------------------------------------------------------------
 
-    def _preview(
-        self, applied: dict[str, Any] | None, *, restart: bool
-    ) -> list[Change]:
+    def _preview(self, applied: Applied | None, *, restart: bool) -> list[Change]:
         running = self._running()
-        wanted = self._nodes_of(applied)
-        if HEAD not in running:
-            return [Change("start", name) for name in wanted]
-        if frozen := self._needs_restart(applied):
-            if not restart:
+        if HEAD in running:
+            needed = (
+                frozen(self.config, applied, ray_version=_ray_version())
+                if applied
+                else ["its state, which is lost"]
+            )
+            if needed and not restart:
                 raise CannotWork(
-                    f"cannot be changed while Ray runs: {', '.join(frozen)}",
+                    f"cannot be changed while Ray runs: {', '.join(needed)}",
                     hint=f"raylift up -s {self.name} --restart (the applications come"
                     " back by themselves; requests fail meanwhile)",
                 )
-            return [Change("restart", name, ", ".join(frozen)) for name in wanted]
-        return self._node_changes(applied or {}, running, set(wanted))
-
-    def _node_changes(
-        self, applied: dict[str, Any], running: set[str], wanted: set[str]
-    ) -> list[Change]:
-        old = {g["name"]: g for g in applied["config"]["raylift:nodeGroups"]}
-        new = {g.name: g.model_dump(by_alias=True) for g in self.config.node_groups}
-        changes = []
-        for name in sorted(running | wanted):
-            group = name.rsplit("-", 1)[0]
-            if name not in wanted:
-                changes.append(Change("stop", name, "not in the stack file"))
-            elif name not in running:
-                changes.append(Change("start", name))
-            elif name != HEAD and _shape(old.get(group)) != _shape(new[group]):
-                changes.append(Change("restart", name, "its node group changed"))
-        return changes
-
-    def _needs_restart(self, applied: dict[str, Any] | None) -> list[str]:
-        if applied is None:
-            return ["a head without state"]
-        wanted, has = self.config.resolved(), applied["config"]
-        ports = Ports(**applied["ports"])
-        serve = self.config.serve
-        frozen = [
-            f"{section}.{key}"
-            for section in ("raylift:ray", "raylift:serve")
-            for key in wanted[section]
-            if wanted[section][key] != has[section].get(key)
-            and key not in ("port", "grpcPort", "defaults")
-        ]
-        if serve.port not in (None, ports.serve):
-            frozen.append("raylift:serve.port")
-        if serve.grpc_port not in (None, ports.grpc):
-            frozen.append("raylift:serve.grpcPort")
-        if applied["rayVersion"] != _ray_version():
-            frozen.append(f"Ray {applied['rayVersion']} to {_ray_version()}")
-        return frozen
+            if needed:
+                why = ", ".join(needed)
+                return [Change("restart", n, why) for n in node_names(self.config)]
+        return plan_changes(self.config, applied, running)
 
     # -- acting --------------------------------------------------------------
 
     def _apply(
         self,
         changes: list[Change],
-        before: dict[str, Any] | None,
+        before: Applied | None,
         *,
         progress: Callable[[str], None],
     ) -> None:
-        fresh = any(c.what == HEAD for c in changes)
-        leaving = None if fresh else {c.what for c in changes if c.action != "start"}
-        if leaving is None or leaving:
-            processes.stop(self._folders.state, leaving)
+        fresh = any(change.what == HEAD for change in changes)
+        leaving = None if fresh else {change.what for change in changes}
+        processes.stop(self._folders.state, leaving)
         with locked(_machine_lock(), what="ports of this machine", wait_s=60):
             ports = self._ports(before, fresh=fresh)
+            indices = node_indices(self.config, before)
             self._prepare(ports)
-            self._record(ports)
-            starting = {c.what for c in changes if c.action in ("start", "restart")}
-            nodes = plan_nodes(self.config, ports=ports, folders=self._folders)
-            for node in nodes:
+            applied = Applied(ports, indices, self.config.resolved(), _ray_version())
+            save(self._state_file, applied)
+            starting = {change.what for change in changes if change.action != "stop"}
+            for node in plan_nodes(
+                self.config, ports=ports, indices=indices, folders=self._folders
+            ):
                 if node.name in starting:
                     progress(f"starting {node.name}")
                     child = self._start(node)
                     if node.name == HEAD:
                         self._await_control_store(child, ports)
 
-    def _ports(self, before: dict[str, Any] | None, *, fresh: bool) -> Ports:
+    def _ports(self, before: Applied | None, *, fresh: bool) -> Ports:
         serve = self.config.serve
         if before is None:
             return port_choice.choose(serve=serve.port, grpc=serve.grpc_port)
-        old = Ports(**before["ports"])
+        old = before.ports
         if not fresh:
             return old
         kept = Ports(old.base, serve.port or old.serve, serve.grpc_port or old.grpc)
@@ -249,14 +218,6 @@ class LocalStack:
                 metrics=ports.base + 5,
                 stats=ports.base + 6,
             )
-
-    def _record(self, ports: Ports) -> None:
-        state = {
-            "ports": ports.to_json(),
-            "config": self.config.resolved(),
-            "rayVersion": _ray_version(),
-        }
-        write_json(self._folders.state / "state.json", state)
 
     def _start(self, node: Node) -> subprocess.Popen[bytes]:
         inherited = {
@@ -299,14 +260,9 @@ class LocalStack:
     def _locked(self) -> contextlib.AbstractContextManager[None]:
         return locked(self._lock_file, what=f"stack '{self.name}'", wait_s=120)
 
-    def _applied(self) -> dict[str, Any] | None:
-        state = read_json(self._folders.state / "state.json")
-        if state is not None and not {"ports", "config", "rayVersion"} <= state.keys():
-            raise LeftBehind(
-                f"{self._folders.state}/state.json: not this version's",
-                hint=f"raylift delete -s {self.name}",
-            )
-        return state
+    @property
+    def _state_file(self) -> Path:
+        return self._folders.state / "state.json"
 
     def _token(self) -> str:
         try:
@@ -320,15 +276,9 @@ class LocalStack:
     def _running(self) -> set[str]:
         return processes.leaders(processes.find(self._folders.state))
 
-    def _head_lives(self, applied: dict[str, Any]) -> bool:
+    def _head_lives(self, applied: Applied) -> bool:
         """By its port, which is quick to ask; while it starts, by its process."""
-        ports = Ports(**applied["ports"])
-        return port_choice.is_open(ports.gcs) or HEAD in self._running()
-
-    def _nodes_of(self, applied: dict[str, Any] | None) -> list[str]:
-        ports = Ports(**applied["ports"]) if applied else Ports(0, 0, 0)
-        nodes = plan_nodes(self.config, ports=ports, folders=self._folders)
-        return [node.name for node in nodes]
+        return port_choice.is_open(applied.ports.gcs) or HEAD in self._running()
 
     def _log(self, node: str) -> Path:
         return self._folders.state / "logs" / f"{node}.log"
@@ -365,10 +315,6 @@ def _ray_version() -> str:
     import importlib.metadata
 
     return importlib.metadata.version("ray")
-
-
-def _shape(group: dict[str, Any] | None) -> dict[str, Any]:
-    return {key: value for key, value in (group or {}).items() if key != "minSize"}
 
 
 def _last_error(log: Path) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from infra.config import StackConfig
+from infra.local.applied import Applied
+from infra.local.changes import frozen, node_indices, plan_changes
 from infra.local.nodes import Folders, plan_nodes
 from infra.local.ports import MAX_NODES, Ports
 
@@ -13,7 +15,9 @@ FOLDERS = Folders(Path("/s"), Path("/r"))
 
 
 def _plan(**config):
-    return plan_nodes(StackConfig.model_validate(config), ports=PORTS, folders=FOLDERS)
+    wanted = StackConfig.model_validate(config)
+    indices = node_indices(wanted, None)
+    return plan_nodes(wanted, ports=PORTS, indices=indices, folders=FOLDERS)
 
 
 def _option(node, name: str) -> str | None:
@@ -64,3 +68,52 @@ def test_every_node_listens_on_loopback_only():
 def test_the_python_ingress_has_no_setting_of_haproxy():
     (head,) = _plan(ray={"ingress": "python"})
     assert not [k for k in head.environment if "HAPROXY" in k or "HA_PROXY" in k]
+
+
+def _applied(config: StackConfig, indices: dict[str, int]) -> Applied:
+    return Applied(PORTS, indices, config.resolved(), "2.60.0")
+
+
+def _config(*groups: str, **more) -> StackConfig:
+    named = [{"name": name} for name in groups]
+    return StackConfig.model_validate({"nodeGroups": named, **more})
+
+
+def test_a_node_keeps_its_ports_when_a_group_before_it_goes():
+    indices = node_indices(_config("a", "b"), None)
+    after = node_indices(_config("b", "c"), _applied(_config("a", "b"), indices))
+    assert after["b-0"] == indices["b-0"]
+    assert len(set(after.values())) == len(after) == 3
+
+
+def test_only_what_differs_changes():
+    before = _applied(_config("a", "b"), {})
+    running = {"head", "a-0", "b-0"}
+    assert plan_changes(_config("a", "b"), before, running) == []
+    changed = plan_changes(_config("b", "c"), before, running)
+    assert [(c.action, c.what) for c in changed] == [("stop", "a-0"), ("start", "c-0")]
+    dead = plan_changes(_config("a", "b"), before, {"head", "a-0"})
+    assert [(c.action, c.what) for c in dead] == [("start", "b-0")]
+
+
+def test_a_changed_group_restarts_its_nodes_and_a_larger_one_does_not():
+    before = _applied(_config("a"), {})
+    larger = StackConfig.model_validate({"nodeGroups": [{"name": "a", "minSize": 2}]})
+    found = plan_changes(larger, before, {"head", "a-0"})
+    assert [(c.action, c.what) for c in found] == [("start", "a-1")]
+    other = StackConfig.model_validate({"nodeGroups": [{"name": "a", "numGpus": 1}]})
+    found = plan_changes(other, before, {"head", "a-0"})
+    assert [(c.action, c.what) for c in found] == [("restart", "a-0")]
+
+
+def test_what_cannot_change_while_ray_runs_is_named_by_its_key():
+    before = _applied(_config(), {})
+    changed = _config(
+        ray={"ingress": "python"}, serve={"port": 8123, "defaults": "ray"}
+    )
+    assert frozen(changed, before, ray_version="2.61.0") == [
+        "raylift:ray.ingress",
+        "raylift:serve.port",
+        "Ray 2.60.0 to 2.61.0",
+    ]
+    assert frozen(_config(), before, ray_version="2.60.0") == []

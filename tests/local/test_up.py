@@ -177,6 +177,7 @@ def test_a_port_that_is_taken_is_named_with_its_holder(tmp_path):
 def test_a_port_taken_after_up_is_told_before_ray_starts_half_of_serve(project):
     project.run("up")
     with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", project.ports["serve"]))
         holder.listen()
         project.write_app("app")

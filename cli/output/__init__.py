@@ -1,0 +1,1 @@
+"""What goes to the terminal: the only importer of rich."""
