@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.connect import stack_here
 from cli.output import terminal
+
+if TYPE_CHECKING:
+    from infra.config import StackConfig
 
 
 def run(stack: str, *, resolved: bool, as_json: bool) -> None:
@@ -19,7 +22,7 @@ def run(stack: str, *, resolved: bool, as_json: bool) -> None:
         terminal.show(line)
 
 
-def _as_written(values: dict[str, Any], config: Any) -> dict[str, Any]:  # noqa: ANN401
+def _as_written(values: dict[str, Any], config: StackConfig) -> dict[str, Any]:
     given = {
         f"raylift:{key}" for key in config.model_dump(by_alias=True, exclude_unset=True)
     }

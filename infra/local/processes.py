@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import psutil
 
 STACK_MARK = "RAYLIFT_STACK_DIR"
 NODE_MARK = "RAYLIFT_NODE"
+_LEADERLESS_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +115,15 @@ def _signal(processes: Iterable[NodeProcess], number: signal.Signals) -> None:
             continue
 
 
-def _wait_gone(ours, *, seconds: float) -> list[NodeProcess]:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    deadline = time.monotonic() + seconds
-    while True:
-        left: list[NodeProcess] = ours()
-        leaderless = bool(left) and not any(found.is_leader for found in left)
-        if not left or time.monotonic() >= deadline:
-            return left
-        if leaderless and time.monotonic() >= deadline - seconds + 3:
-            return left  # nobody is left to end these; the caller kills them
+def _wait_gone(
+    ours: Callable[[], list[NodeProcess]], *, seconds: float
+) -> list[NodeProcess]:
+    """What is left after so many seconds, or soon after nobody is left to end it."""
+    began = time.monotonic()
+    while left := ours():
+        waited = time.monotonic() - began
+        has_leader = any(found.is_leader for found in left)
+        if waited >= (seconds if has_leader else min(seconds, _LEADERLESS_SECONDS)):
+            break
         time.sleep(0.05)
+    return left
