@@ -57,7 +57,7 @@ class Stack(Protocol):
         """
 
     def why_dead(self) -> str:
-        """Why Ray's head ended, from its own logs; empty while it lives."""
+        """Which node ended and why, from its own log; empty while all live."""
 
     def destroy(self, *, progress: Callable[[str], None]) -> bool:
         """End everything of the stack; False when there was nothing.

@@ -47,20 +47,25 @@ def wait_until_ready(stack: Stack, outputs: StackOutputs) -> None:
     """
     deadline = time.monotonic() + _READY_SECONDS
     with Dashboard(outputs, timeout_s=5) as dashboard:
-        while not _ready(dashboard, nodes=stack.node_count):
+        while waiting_for := _waiting_for(dashboard, nodes=stack.node_count):
             if reason := stack.why_dead():
-                raise CannotWork(f"Ray ended while starting: {reason}")
+                raise CannotWork(
+                    f"Ray ended while starting: {reason}",
+                    hint="run the same command again",
+                )
             if time.monotonic() >= deadline:
                 raise Unreachable(
-                    f"Ray did not answer within {_READY_SECONDS} s",
+                    f"not ready after {_READY_SECONDS} s: {waiting_for}",
                     hint="run the same command again",
                 )
             time.sleep(_POLL_SECONDS)
 
 
-def _ready(dashboard: Dashboard, *, nodes: int) -> bool:
+def _waiting_for(dashboard: Dashboard, *, nodes: int) -> str:
+    """What is not there yet; empty once all is."""
     try:
         dashboard.version()
-        return nodes == 1 or sum(n.alive for n in dashboard.nodes()) >= nodes
-    except Unreachable:
-        return False
+        joined = 1 if nodes == 1 else sum(node.alive for node in dashboard.nodes())
+    except Unreachable as error:
+        return str(error)
+    return f"{joined} of {nodes} nodes have joined" if joined < nodes else ""

@@ -112,10 +112,13 @@ class LocalStack:
         )
 
     def why_dead(self) -> str:
-        """The last telling line of the head's log; empty while it runs."""
-        if HEAD in self._running():
-            return ""
-        return _last_error(self._log(HEAD)) or "it ended without a word"
+        """The first node that should run and does not, with the end of its log."""
+        running = self._running()
+        for name in node_names(self.config):
+            if name not in running:
+                said = _last_error(self._log(name)) or "it ended without a word"
+                return f"node {name}: {said}"
+        return ""
 
     def destroy(self, *, progress: Callable[[str], None]) -> bool:
         """End every process, remove every file, and look again.
