@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
-from rich.live import Live
 from rich.text import Text
 
 from cli.output.terminal import out, state_text, table
@@ -45,6 +44,8 @@ def watch_status(looks: Iterable[ClusterStatus]) -> None:
         for look in looks:
             show_status(look)
         return
+    from rich.live import Live
+
     with Live(console=out, auto_refresh=False, screen=False) as live:
         for look in looks:
             live.update(status_view(look), refresh=True)

@@ -12,7 +12,6 @@ import sys
 import rich.box
 from rich.console import Console
 from rich.markup import escape
-from rich.prompt import Prompt
 from rich.table import Table
 from rich.text import Text
 
@@ -72,6 +71,8 @@ def confirm(question: str, *, answer: str, yes: bool) -> None:
         raise InputFailed.at(
             "", "nobody to ask: not a terminal", hint="add --yes to go on unasked"
         )
+    from rich.prompt import Prompt
+
     typed = Prompt.ask(escape(f"{question} Type {answer} to go on"), console=err)
     if typed.strip() != answer:
         raise InputFailed.at("", "not confirmed; nothing was changed")
