@@ -26,6 +26,8 @@ class Project:
     def stack_file(self, stack: str) -> Path:
         """The file that makes a stack exist.
 
+        A stack that is up is found without it: it can be looked at and deleted.
+
         Raises:
             InputFailed: no such file; a typo must not create a cloud.
         """
@@ -36,7 +38,7 @@ class Project:
                 " at most 20 characters",
             )
         path = self.root / "stacks" / f"Pulumi.{stack}.yaml"
-        if not path.is_file():
+        if not path.is_file() and not self.state_dir(stack).exists():
             near = difflib.get_close_matches(stack, self.stacks(), n=1)
             meant = f"; did you mean {near[0]}?" if near else ""
             raise InputFailed.at(

@@ -7,6 +7,7 @@ command must say. No stack is up in any of them: a file is judged before the net
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,6 @@ def run(folder: Path, *arguments: str, stack: str | bytes = GOOD_STACK, files=No
         data = content if isinstance(content, bytes) else content.encode()
         path.write_bytes(data)
     before = Path.cwd()
-    import os
-
     os.chdir(folder)
     try:
         result = CliRunner().invoke(app, list(arguments))
@@ -492,6 +491,20 @@ def test_a_package_that_lies_elsewhere_is_not_looked_for_here(tmp_path):
     result = run(tmp_path, "deploy", files={"serve.yaml": text, "main.py": APP})
     assert result.exit_code == 3
     assert "is not up" in result.stderr
+
+
+def test_a_stack_that_is_up_without_its_file_can_still_be_deleted(tmp_path):
+    (tmp_path / "Pulumi.yaml").write_text("name: t\nruntime: python\n")
+    (tmp_path / ".raylift" / "old").mkdir(parents=True)
+
+    before = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        result = CliRunner().invoke(app, ["delete", "-s", "old", "--yes"])
+    finally:
+        os.chdir(before)
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / ".raylift").exists()
 
 
 def test_outside_a_project_the_way_in_is_named(tmp_path, monkeypatch):

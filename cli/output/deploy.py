@@ -29,9 +29,13 @@ def show_plan(prepared: Prepared) -> None:
         for difference in change.differences:
             before, after = _short(difference.before), _short(difference.after)
             out.print(f"    {escape(difference.key)}: {before} → {after}")
-    new = {c.application for c in prepared.plan.changes if c.action == "create"}
+        if change.action == "create":
+            _show_defaults(prepared, change.application)
+
+
+def _show_defaults(prepared: Prepared, application: str) -> None:
     for added in prepared.added:
-        if added.application in new:
+        if added.application == application:
             out.print(
                 f"    [dim]default[/] {escape(added.deployment)}.{added.setting}:"
                 f" {_short(added.value)} [dim]({added.reason})[/]"

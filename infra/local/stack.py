@@ -145,22 +145,25 @@ class LocalStack:
 
     def _preview(self, applied: Applied | None, *, restart: bool) -> list[Change]:
         running = self._running()
+        needed: list[str] = []
         if HEAD in running:
-            needed = (
-                frozen(self.config, applied, ray_version=_ray_version())
-                if applied
-                else ["its state, which is lost"]
-            )
-            if needed and not restart:
-                raise CannotWork(
-                    f"cannot be changed while Ray runs: {', '.join(needed)}",
-                    hint=f"raylift up -s {self.name} --restart (the applications come"
-                    " back by themselves; requests fail meanwhile)",
-                )
-            if needed:
-                why = ", ".join(needed)
-                return [Change("restart", n, why) for n in node_names(self.config)]
-        return plan_changes(self.config, applied, running)
+            needed = ["its state is lost"]
+            if applied:
+                needed = frozen(self.config, applied, ray_version=_ray_version())
+        if not needed:
+            return plan_changes(self.config, applied, running)
+        if restart:
+            why = ", ".join(needed)
+            return [Change("restart", name, why) for name in node_names(self.config)]
+        comes_back = (
+            "the applications come back by themselves; requests fail meanwhile"
+            if applied
+            else "without the applications it had"
+        )
+        raise CannotWork(
+            f"cannot be done while Ray runs: {', '.join(needed)}",
+            hint=f"raylift up -s {self.name} --restart ({comes_back})",
+        )
 
     # -- acting --------------------------------------------------------------
 
