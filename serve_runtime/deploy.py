@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from raylift.errors import CannotWork, Conflict, NotRolledBack, RayliftError, RolledBack
-from serve_runtime import probe
-from serve_runtime.capacity import free_resources, missing
-from serve_runtime.dashboard import RAY_VERSION
-from serve_runtime.defaults import Added, add_defaults, needs
+from raylift.errors import NotRolledBack, RayliftError, RolledBack
+from serve_runtime import preflight
+from serve_runtime.capacity import free_resources
+from serve_runtime.defaults import Added, add_defaults
 from serve_runtime.plan import Plan, plan, removal, same_document
 from serve_runtime.status import applications_of
 from serve_runtime.watch import DeployFailed, Watch
@@ -18,10 +17,8 @@ from serve_runtime.watch import DeployFailed, Watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from raylift.outputs import StackOutputs
     from serve_runtime.cluster import Cluster
     from serve_runtime.config import Application, ServeConfig
-    from serve_runtime.dashboard import Node
     from serve_runtime.release import Desired, Release
     from serve_runtime.watch import Seen
 
@@ -54,19 +51,19 @@ def prepare(
             instance cannot change while it runs.
         InputFailed: a directory may not be shipped as it is.
     """
-    _refuse_other_ray(cluster.outputs)
+    preflight.refuse_other_ray(cluster.outputs)
     base = cluster.desired()
     details = cluster.dashboard.serve_details()
     there = _there(base, details)
     nodes = cluster.dashboard.nodes()
-    _refuse_changed_options(config.options, details)
-    _refuse_taken_port(cluster.outputs, details)
+    preflight.refuse_changed_options(config.options, details)
+    preflight.refuse_taken_port(cluster.outputs, details)
     free = free_resources(nodes, applications_of(details))
     wanted: dict[str, dict[str, Any]] = {}
     added: list[Added] = []
     sent = 0
     for application in config.applications:
-        _refuse_infeasible(application, nodes)
+        preflight.refuse_infeasible(application, nodes)
         shipped, size = _upload(cluster, _with_logging(application, config.options))
         sent += size
         if defaults:
@@ -75,7 +72,7 @@ def prepare(
             added += new
         wanted[shipped.name] = shipped.document
     decided = plan(wanted, there, unsettled=_unsettled(cluster, details), prune=prune)
-    _refuse_taken_routes(decided, there)
+    preflight.refuse_taken_routes(decided, there)
     return Prepared(decided, base, config.options, added, sent)
 
 
@@ -144,7 +141,7 @@ def _go_back(
     *,
     cause: str,
     on_change: Callable[[Seen], None],
-) -> None:
+) -> NoReturn:
     try:
         documents = cluster.restore(release)
         watch = Watch(
@@ -188,78 +185,6 @@ def _unsettled(cluster: Cluster, details: dict[str, Any]) -> frozenset[str]:
     """Applications that do not serve, or whose last deploy was cut off."""
     waiting = {a.name for a in applications_of(details) if a.status != "RUNNING"}
     return frozenset(waiting.union(*(r.documents for r in cluster.unfinished())))
-
-
-def _refuse_other_ray(outputs: StackOutputs) -> None:
-    """A key that the other Ray does not know would be ignored there."""
-    if not outputs.ray_version.startswith(f"{RAY_VERSION}."):
-        raise CannotWork(
-            f"the cluster runs Ray {outputs.ray_version}; this raylift knows the keys"
-            f" of Ray {RAY_VERSION}",
-            hint=f"raylift up -s {outputs.stack} --restart",
-        )
-
-
-def _refuse_changed_options(options: dict[str, Any], details: dict[str, Any]) -> None:
-    """Ray answers 200 to a change of these and ignores it while Serve runs."""
-    for section, ours in (
-        ("http_options", ("host", "port")),
-        ("grpc_options", ("port",)),
-    ):
-        live = details.get(section)
-        if not live:
-            continue
-        for key, value in (options.get(section) or {}).items():
-            if key not in ours and live.get(key) != value:
-                raise CannotWork(
-                    f"{section}.{key}: {live.get(key)!r} cannot become {value!r} while"
-                    " Serve runs; Ray would ignore it",
-                    hint="raylift delete, raylift up, then deploy again",
-                )
-
-
-def _refuse_taken_port(outputs: StackOutputs, details: dict[str, Any]) -> None:
-    """Ray would start half of Serve and answer 500."""
-    if not details.get("proxies") and probe.port_is_taken(outputs):
-        raise CannotWork(
-            f"port {outputs.serve_port}, where the applications are to answer, is taken"
-            " by a process that is not this stack's",
-            hint="end that process, or set another raylift:serve.port and raylift up"
-            " --restart",
-        )
-
-
-def _refuse_infeasible(application: Application, nodes: list[Node]) -> None:
-    overrides = {o["name"]: o for o in application.document.get("deployments") or []}
-    for name in overrides.keys() | application.facts.deployments.keys():
-        in_code = application.facts.deployments.get(name, {})
-        unknown = in_code.get("ray_actor_options", {}) is None
-        override = overrides.get(name, {})
-        if unknown and "ray_actor_options" not in override:
-            continue
-        if lack := missing(needs(override, in_code), nodes):
-            raise CannotWork(
-                f"{application.name}: {name}: no node can hold a replica: {lack}",
-                hint="ask for less, or add a node group to the stack file and run"
-                " raylift up",
-            )
-
-
-def _refuse_taken_routes(decided: Plan, there: dict[str, dict[str, Any]]) -> None:
-    """Ray answers 400 or steals the route silently, by how the other was deployed."""
-    staying = {
-        document.get("route_prefix", "/"): name
-        for name, document in there.items()
-        if name not in decided.documents
-    }
-    for name, wanted in decided.documents.items():
-        route = wanted.get("route_prefix", "/") if wanted else None
-        if route is not None and route in staying:
-            raise Conflict(
-                f"{name}: route {route} belongs to application '{staying[route]}'",
-                hint="give it another route_prefix, or run raylift delete"
-                f" {staying[route]}",
-            )
 
 
 def _with_logging(application: Application, options: dict[str, Any]) -> Application:

@@ -1,0 +1,90 @@
+"""What Ray would answer late, or never: refused before anything is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from raylift.errors import CannotWork, Conflict
+from serve_runtime import probe
+from serve_runtime.capacity import missing
+from serve_runtime.dashboard import RAY_VERSION
+from serve_runtime.defaults import needs
+
+if TYPE_CHECKING:
+    from raylift.outputs import StackOutputs
+    from serve_runtime.config import Application
+    from serve_runtime.dashboard import Node
+    from serve_runtime.plan import Plan
+
+
+def refuse_other_ray(outputs: StackOutputs) -> None:
+    """A key that the other Ray does not know would be ignored there."""
+    if not outputs.ray_version.startswith(f"{RAY_VERSION}."):
+        raise CannotWork(
+            f"the cluster runs Ray {outputs.ray_version}; this raylift knows the keys"
+            f" of Ray {RAY_VERSION}",
+            hint=f"raylift up -s {outputs.stack} --restart",
+        )
+
+
+def refuse_changed_options(options: dict[str, Any], details: dict[str, Any]) -> None:
+    """Ray answers 200 to a change of these and ignores it while Serve runs."""
+    for section, ours in (
+        ("http_options", ("host", "port")),
+        ("grpc_options", ("port",)),
+    ):
+        live = details.get(section)
+        if not live:
+            continue
+        for key, value in (options.get(section) or {}).items():
+            if key not in ours and live.get(key) != value:
+                raise CannotWork(
+                    f"{section}.{key}: {live.get(key)!r} cannot become {value!r} while"
+                    " Serve runs; Ray would ignore it",
+                    hint="raylift delete, raylift up, then deploy again",
+                )
+
+
+def refuse_taken_port(outputs: StackOutputs, details: dict[str, Any]) -> None:
+    """Ray would start half of Serve and answer 500."""
+    if not details.get("proxies") and probe.port_is_taken(outputs):
+        raise CannotWork(
+            f"port {outputs.serve_port}, where the applications are to answer, is taken"
+            " by a process that is not this stack's",
+            hint="end that process, or set another raylift:serve.port and raylift up"
+            " --restart",
+        )
+
+
+def refuse_infeasible(application: Application, nodes: list[Node]) -> None:
+    """Ray would keep such a replica STARTING for ever."""
+    overrides = {o["name"]: o for o in application.document.get("deployments") or []}
+    for name in overrides.keys() | application.facts.deployments.keys():
+        in_code = application.facts.deployments.get(name, {})
+        unknown = in_code.get("ray_actor_options", {}) is None
+        override = overrides.get(name, {})
+        if unknown and "ray_actor_options" not in override:
+            continue
+        if lack := missing(needs(override, in_code), nodes):
+            raise CannotWork(
+                f"{application.name}: {name}: no node can hold a replica: {lack}",
+                hint="ask for less, or add a node group to the stack file and run"
+                " raylift up",
+            )
+
+
+def refuse_taken_routes(decided: Plan, there: dict[str, dict[str, Any]]) -> None:
+    """Ray answers 400 or steals the route silently, by how the other was deployed."""
+    staying = {
+        document.get("route_prefix", "/"): name
+        for name, document in there.items()
+        if name not in decided.documents
+    }
+    for name, wanted in decided.documents.items():
+        route = wanted.get("route_prefix", "/") if wanted else None
+        if route is not None and route in staying:
+            raise Conflict(
+                f"{name}: route {route} belongs to application '{staying[route]}'",
+                hint="give it another route_prefix, or run raylift delete"
+                f" {staying[route]}",
+            )
