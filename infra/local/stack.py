@@ -176,8 +176,9 @@ class LocalStack:
     ) -> None:
         fresh = any(change.what == HEAD for change in changes)
         leaving = None if fresh else {change.what for change in changes}
-        processes.stop(self._folders.state, leaving)
-        with locked(_machine_lock(), what="ports of this machine", wait_s=60):
+        # Held from before the ports are free until they are taken again.
+        with locked(_machine_lock(), what="ports of this machine", wait_s=120):
+            processes.stop(self._folders.state, leaving)
             ports = self._ports(before, fresh=fresh)
             indices = node_indices(self.config, before)
             self._prepare(ports)
