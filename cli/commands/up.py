@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from infra.stack import Stack
     from raylift.outputs import StackOutputs
 
-_READY_SECONDS = 90
+_READY_SECONDS = 150
 _POLL_SECONDS = 0.05
 
 
@@ -46,9 +46,14 @@ def wait_until_ready(stack: Stack, outputs: StackOutputs) -> None:
         Unreachable: it took too long.
     """
     deadline = time.monotonic() + _READY_SECONDS
+    retried = False
     with Dashboard(outputs, timeout_s=5) as dashboard:
         while waiting_for := _waiting_for(dashboard, nodes=stack.node_count):
-            if reason := stack.why_dead():
+            if (reason := stack.why_dead()) and not retried:
+                terminal.say(f"{reason}; starting it again")
+                stack.up(progress=terminal.say)
+                retried = True
+            elif reason:
                 raise CannotWork(
                     f"Ray ended while starting: {reason}",
                     hint="run the same command again",

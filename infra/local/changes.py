@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from infra.local.nodes import HEAD
+from infra.local.ports import MAX_NODES
 from infra.stack import Change
 
 if TYPE_CHECKING:
@@ -21,13 +22,26 @@ def node_names(config: StackConfig) -> list[str]:
     return [HEAD, *(f"{g.name}-{n}" for g in groups for n in range(g.min_size))]
 
 
-def node_indices(config: StackConfig, applied: Applied | None) -> dict[str, int]:
-    """An index for each node; one that has an index keeps it, and so its ports."""
+def node_indices(
+    config: StackConfig, applied: Applied | None, *, fresh: bool
+) -> dict[str, int]:
+    """An index for each node; one that runs keeps it, and so its ports.
+
+    With a `fresh` head none keeps it: a head that comes back remembers the nodes it had
+    and would take a new one on an old one's ports for that one.
+    """
+    had = applied.nodes if applied else {}
     names = node_names(config)
-    had = applied.nodes if applied else {HEAD: 0}
-    kept = {name: index for name, index in had.items() if name in names}
-    free = (i for i in range(len(names) + len(kept)) if i not in kept.values())
-    return {name: kept[name] if name in kept else next(free) for name in names}
+    kept = {HEAD: 0}
+    if not fresh:
+        kept |= {name: index for name, index in had.items() if name in names}
+    taken = {0, *had.values()}
+    free = (index for index in range(1, MAX_NODES) if index not in taken)
+    again = iter(sorted(taken - set(kept.values())))
+    return {
+        name: kept[name] if name in kept else next(free, None) or next(again)
+        for name in names
+    }
 
 
 def plan_changes(

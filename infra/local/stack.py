@@ -180,7 +180,7 @@ class LocalStack:
         with locked(_machine_lock(), what="ports of this machine", wait_s=120):
             processes.stop(self._folders.state, leaving)
             ports = self._ports(before, fresh=fresh)
-            indices = node_indices(self.config, before)
+            indices = node_indices(self.config, before, fresh=fresh)
             self._prepare(ports)
             applied = Applied(ports, indices, self.config.resolved(), _ray_version())
             save(self._state_file, applied)

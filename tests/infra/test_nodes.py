@@ -16,7 +16,7 @@ FOLDERS = Folders(Path("/s"), Path("/r"))
 
 def _plan(**config):
     wanted = StackConfig.model_validate(config)
-    indices = node_indices(wanted, None)
+    indices = node_indices(wanted, None, fresh=True)
     return plan_nodes(wanted, ports=PORTS, indices=indices, folders=FOLDERS)
 
 
@@ -80,10 +80,31 @@ def _config(*groups: str, **more) -> StackConfig:
 
 
 def test_a_node_keeps_its_ports_when_a_group_before_it_goes():
-    indices = node_indices(_config("a", "b"), None)
-    after = node_indices(_config("b", "c"), _applied(_config("a", "b"), indices))
+    indices = node_indices(_config("a", "b"), None, fresh=True)
+    before = _applied(_config("a", "b"), indices)
+    after = node_indices(_config("b", "c"), before, fresh=False)
     assert after["b-0"] == indices["b-0"]
     assert len(set(after.values())) == len(after) == 3
+
+
+def test_a_head_that_comes_back_finds_its_nodes_on_other_ports():
+    indices = node_indices(_config("a", "b"), None, fresh=True)
+    before = _applied(_config("a", "b"), indices)
+    after = node_indices(_config("a", "b"), before, fresh=True)
+    assert after.pop("head") == indices.pop("head") == 0
+    assert not set(after.values()) & set(indices.values())
+    assert max(after.values()) < MAX_NODES
+
+
+def test_a_stack_of_as_many_nodes_as_fit_can_restart():
+    group = {"name": "a", "minSize": 16}
+    many = [{**group, "name": name} for name in "ab"] + [{"name": "c", "minSize": 7}]
+    config = StackConfig.model_validate({"nodeGroups": many})
+    indices = node_indices(config, None, fresh=True)
+    after = node_indices(config, _applied(config, indices), fresh=True)
+    assert sorted(after.values()) == list(range(MAX_NODES))
+    one = node_indices(config, _applied(config, {"head": 0, "x-0": 5}), fresh=True)
+    assert sorted(one.values()) == list(range(MAX_NODES))
 
 
 def test_only_what_differs_changes():
