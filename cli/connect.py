@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def stack_here(name: str) -> Stack:
     """The stack of that name in the project that the current folder lies in."""
-    return open_stack(find_project(_here()), name)
+    return open_stack(find_project(here()), name)
 
 
 @contextlib.contextmanager
@@ -29,7 +29,12 @@ def cluster_of(stack: Stack) -> Iterator[Cluster]:
         yield LocalCluster(dashboard.outputs, dashboard)
 
 
-def _here() -> Path:
+def here() -> Path:
+    """The current folder.
+
+    Raises:
+        InputFailed: it is gone.
+    """
     from raylift.errors import InputFailed
 
     try:

@@ -18,6 +18,7 @@ from raylift.wording import kind
 Target = Literal["local", "kubernetes", "aws"]
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?")
+_HOST = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9]{0,251}[A-Za-z0-9])?")
 _LABEL = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _BUILT_IN = ("CPU", "GPU", "memory", "object_store_memory", "node:")
 _SIZES = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
@@ -35,6 +36,14 @@ def _name(value: str) -> str:
         raise ValueError(
             "must be lowercase letters, digits and '-', start with a letter,"
             " at most 20 characters"
+        )
+    return value
+
+
+def _host(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        raise ValueError(
+            f"must be a host's name or IPv4 address alone, not {kind(value)}"
         )
     return value
 
@@ -123,7 +132,7 @@ class Ray(Section):
 class Serve(Section):
     """Where the applications answer, and whether raylift's safe defaults are added."""
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     port: PortNumber | None = None
     grpc_port: PortNumber | None = None
     defaults: Literal["raylift", "ray"] = "raylift"

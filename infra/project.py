@@ -38,7 +38,7 @@ class Project:
                 " at most 20 characters",
             )
         path = self.root / "stacks" / f"Pulumi.{stack}.yaml"
-        if not path.is_file() and not self.state_dir(stack).exists():
+        if not path.exists() and not self.state_dir(stack).exists():
             near = difflib.get_close_matches(stack, self.stacks(), n=1)
             meant = f"; did you mean {near[0]}?" if near else ""
             raise InputFailed.at(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from infra.config import StackConfig
@@ -32,10 +33,12 @@ def load_stack_file(path: Path) -> StackConfig:
             document.name, f"must be a mapping, not {kind(document.value)}"
         )
     problems = _foreign_keys(document)
-    settings = document.value.get("config") or {}
+    settings = document.value.get("config")
+    settings = {} if settings is None else settings
     if not isinstance(settings, dict):
-        place = document.place(("config",))
-        raise InputFailed(*problems, Problem(place, "config: must be a mapping"))
+        text = f"config: must be a mapping, not {kind(settings)}"
+        raise InputFailed(*problems, Problem(document.place(("config",)), text))
+    problems += _misnamed(document, settings)
     ours = {
         key.removeprefix(_PREFIX): value
         for key, value in settings.items()
@@ -50,6 +53,24 @@ def load_stack_file(path: Path) -> StackConfig:
     config, wrong = validate(StackConfig, ours, place=place_of, prefix=_PREFIX)
     refuse(problems + wrong)
     return config or StackConfig()
+
+
+def _misnamed(document: Document, settings: dict[str, object]) -> list[Problem]:
+    """Keys that are meant for us but lack our prefix: nothing would read them."""
+    names = [field.alias or "" for field in StackConfig.model_fields.values()]
+    problems = []
+    for key in settings:
+        prefix, colon, name = key.rpartition(":")
+        near = get_close_matches(prefix.lower(), [_PREFIX[:-1]], cutoff=0.75)
+        if not colon:
+            meant = did_you_mean(key, names).replace("mean ", f"mean {_PREFIX}")
+            text = f"{key}: has no prefix{meant or f', such as {_PREFIX}'}"
+        elif near and f"{prefix}:" != _PREFIX and name in names:
+            text = f"{key}: did you mean {_PREFIX}{name}?"
+        else:
+            continue
+        problems.append(Problem(document.place(("config", key)), text))
+    return problems
 
 
 def _foreign_keys(document: Document) -> list[Problem]:

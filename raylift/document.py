@@ -7,14 +7,17 @@ not the last one silently, and a few anchors cannot expand to gigabytes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from raylift.errors import InputFailed, Problem
+from raylift.wording import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +31,9 @@ MAX_BYTES = 5_000_000
 MAX_VALUES = 100_000
 MAX_DEPTH = 64
 _TAG = "tag:yaml.org,2002:"
+_KINDS = {"map": MappingNode, "seq": SequenceNode} | dict.fromkeys(
+    ("null", "bool", "int", "float", "str", "timestamp"), ScalarNode
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +63,15 @@ def read(path: Path, *, name: str) -> Document:
         InputFailed: it cannot be read, is not UTF-8, or is not one YAML document.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputFailed.at(name, f"larger than {MAX_BYTES // 1_000_000} MB")
-        data = path.read_bytes()
+        with path.open("rb") as stream:  # a pipe or a device has no size to ask for
+            data = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
+        reason = (error.strerror or str(error)).lower()
         raise InputFailed.at(name, f"cannot be read: {reason}") from None
+    except ValueError:
+        raise InputFailed.at(name, "cannot be read: no name of a file") from None
+    if len(data) > MAX_BYTES:
+        raise InputFailed.at(name, f"larger than {MAX_BYTES // 1_000_000} MB")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -89,8 +98,14 @@ def parse(text: str, *, name: str) -> Document:
 
 def _compose(text: str, name: str) -> Node | None:
     loader = YAML(typ="safe", pure=True)
+    loader.composer.warn_double_anchors = False  # YAML allows it: the last one counts
     try:
+        _refuse_other_version(text, name)
         return loader.compose(text)  # type: ignore[no-any-return]
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        what = f"the control character {printable(chr(error.character))}"
+        raise InputFailed.at(f"{name}:{line}", f"not YAML: {what}") from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(
             error, "context_mark", None
@@ -103,8 +118,23 @@ def _compose(text: str, name: str) -> Node | None:
         raise InputFailed.at(name, f"not YAML: {error}") from None
 
 
+def _refuse_other_version(text: str, name: str) -> None:
+    """In YAML 1.1 `no` is false and 12:30 is 750."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("%YAML") and line.split()[1:2] != ["1.2"]:
+            raise InputFailed.at(f"{name}:{number}", "must be YAML 1.2")
+        if line and not line.startswith(("%", "#")):
+            return
+
+
 def _syntax(error: YAMLError) -> str:
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    opened = getattr(error, "context_mark", None)
+    if "stream end" in problem or "end of stream" in problem:
+        since = f"; line {opened.line + 1} opens what is not closed" if opened else ""
+        return f"not YAML: the file ends too early{since}"
+    if "expected <block end>" in problem:
+        return "not YAML: indented otherwise than the lines above it"
     if "'\\t'" in problem:
         return "a tab: YAML indents with spaces"
     if "but found another document" in problem:
@@ -128,6 +158,9 @@ class _Builder:
         self._values = 0
 
     def build(self, node: Node, path: Place) -> Any:  # noqa: ANN401 YAML values
+        kind = _KINDS.get(str(node.tag).removeprefix(_TAG))
+        if not isinstance(node, kind or ()):
+            self._refuse(node, f"the tag {printable(str(node.tag))} is not supported")
         self._values += 1
         if self._values > MAX_VALUES:
             self._refuse(node, f"expands to more than {MAX_VALUES} values (anchors?)")
@@ -150,16 +183,15 @@ class _Builder:
         first: dict[str, int] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
+            key = self._key(key_node)
+            if key in first:
+                twice = f" (lines {first[key]} and {line})" if first[key] < line else ""
+                self._problem(line, f"{key}: given twice{twice}")
+                continue
+            first[key] = line
             if key_node.tag == f"{_TAG}merge":
                 self._merge(merged, value_node, path)
                 continue
-            key = self._key(key_node)
-            if key in own:
-                self._problem(
-                    line, f"{key}: given twice (lines {first[key]} and {line})"
-                )
-                continue
-            first[key] = line
             self.lines[(*path, key)] = line
             own[key] = self.build(value_node, (*path, key))
         return {**merged, **own}
@@ -174,24 +206,30 @@ class _Builder:
 
     def _key(self, node: Node) -> str:
         if isinstance(node, ScalarNode):
-            return str(node.value)
+            return self._text(node)
         return self._refuse(node, "a key must be a plain word")
 
     def _scalar(self, node: ScalarNode) -> object:
-        text = str(node.value)
+        text = self._text(node)
         match str(node.tag).removeprefix(_TAG):
-            case "null":
+            case "null" if text.lower() in ("", "~", "null"):
                 return None
-            case "bool":
+            case "bool" if text.lower() in ("true", "false"):
                 return text.lower() == "true"
             case "int":
                 return self._int(node, text)
             case "float":
-                return self._float(text)
+                return self._float(node, text)
             case "str" | "timestamp":
                 return text
-            case _:
-                return self._refuse(node, f"the tag {node.tag} is not supported")
+        tag = str(node.tag).removeprefix(_TAG)
+        return self._refuse(node, f"!!{tag} does not fit: {printable(text)}")
+
+    def _text(self, node: ScalarNode) -> str:
+        text = str(node.value)
+        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+            self._refuse(node, f"half a character: {printable(text)}")
+        return text
 
     def _int(self, node: ScalarNode, text: str) -> int:
         digits = text.replace("_", "").lower()
@@ -199,13 +237,18 @@ class _Builder:
         try:
             return int(digits, base)
         except ValueError:  # thousands of digits, or 0b…
-            self._refuse(node, f"not a whole number: {text[:20]}")
+            self._refuse(node, f"not a whole number: {printable(text, limit=20)}")
 
-    @staticmethod
-    def _float(text: str) -> float:
-        return float(
-            text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan")
-        )
+    def _float(self, node: ScalarNode, text: str) -> float:
+        """A finite number: Ray's JSON has no other."""
+        try:
+            number = float(text.replace("_", ""))
+        except ValueError:  # .inf, .nan, !!float x
+            number = math.nan
+        if not math.isfinite(number):
+            shown = printable(text, limit=20)
+            self._refuse(node, f"must be a finite number, not {shown}")
+        return number
 
     def _problem(self, line: int, text: str) -> None:
         self.problems.append(Problem(f"{self.name}:{line}", text))

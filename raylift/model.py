@@ -94,7 +94,9 @@ def _text(model: type[Strict], path: Place, error: ErrorDetails) -> str:
             return "must be a finite number"
     wanted = _WANTED.get(error["type"])
     got = kind(error["input"])
-    return f"must be {wanted}, not {got}" if wanted else error["msg"]
+    quoted = wanted == "text" and isinstance(error["input"], (bool, int, float))
+    fix = "; put it in quotes" if quoted else ""
+    return f"must be {wanted}, not {got}{fix}" if wanted else error["msg"]
 
 
 _WANTED = {

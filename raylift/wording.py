@@ -37,7 +37,9 @@ def kind(value: object) -> str:
 
 def printable(text: str, *, limit: int = 60) -> str:
     """Text from a file, safe for a terminal and short enough for a line."""
-    clean = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    clean = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
+    )
     return clean if len(clean) <= limit else f"{clean[:limit]}…"
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raylift.document import Document, read
 from raylift.errors import InputFailed, Problem
 from raylift.model import refuse, validate
-from raylift.wording import did_you_mean, dotted, kind
+from raylift.wording import did_you_mean, dotted, kind, printable
 from serve_runtime.entrypoint import Facts, inspect
 from serve_runtime.schema import ServeDeploy
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from raylift.document import Place
 
 
@@ -70,7 +69,12 @@ def from_import_path(
             }
         ]
     }
-    return check(Document("command line", value, {}), folder=folder)
+    try:
+        return check(Document("command line", value, {}), folder=folder)
+    except InputFailed as failed:
+        own = [p.text.removeprefix("applications[0].") for p in failed.problems]
+        problems = [Problem("command line", text) for text in own]
+        raise InputFailed(*problems, hint=failed.hint) from None
 
 
 def check(document: Document, *, folder: Path) -> ServeConfig:
@@ -78,6 +82,12 @@ def check(document: Document, *, folder: Path) -> ServeConfig:
     if not isinstance(document.value, dict):
         text = f"must be a mapping, not {kind(document.value)}"
         raise InputFailed.at(document.name, text)
+    if "import_path" in document.value and "applications" not in document.value:
+        text = (
+            "import_path: this is the form for a single application; put it, with all"
+            " that belongs to it, in a list under applications:"
+        )
+        raise InputFailed.at(document.place(("import_path",)), text)
     model, problems = validate(ServeDeploy, document.value, place=document.place)
     problems += _across_applications(document)
     refuse(problems)
@@ -133,8 +143,13 @@ def _application(
     )
     place = document.place((*at, "import_path"))
     facts = Facts()
-    if directory or not _working_dir(item):
-        facts = inspect(item["import_path"], directory=directory, beside=folder)
+    if directory or _working_dir(item) is None:
+        facts = inspect(
+            item["import_path"],
+            directory=directory,
+            beside=folder,
+            elsewhere=_brings_modules(item.get("runtime_env") or {}),
+        )
     if facts.problem:
         text = f"{dotted((*at, 'import_path'))}: {facts.problem}"
         problems.append(Problem(place, text))
@@ -153,14 +168,25 @@ def _directory(
     given = _working_dir(item)
     if given is None or "://" in given:
         return None
-    directory: Path = (folder / given).expanduser().resolve()
-    if not directory.is_dir():
-        path = (*at, "runtime_env", "working_dir")
+    try:
+        directory: Path = (folder / Path(given).expanduser()).resolve()
+        if directory.is_dir():
+            return directory
         missing = "is not a directory" if directory.exists() else "does not exist"
-        text = f"{dotted(path)}: {directory} {missing}"
-        problems.append(Problem(document.place(path), text))
-        return None
-    return directory
+        wrong = f"{directory} {missing}"
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "no name of a folder"
+        wrong = f"{printable(given)}: {reason.lower()}"
+    path = (*at, "runtime_env", "working_dir")
+    problems.append(Problem(document.place(path), f"{dotted(path)}: {wrong}"))
+    return None
+
+
+def _brings_modules(runtime_env: dict[str, Any]) -> bool:
+    """Whether code may come from where it cannot be read here."""
+    keys = ("pip", "uv", "conda", "py_modules", "py_executable", "image_uri")
+    on_path = "PYTHONPATH" in (runtime_env.get("env_vars") or {})
+    return on_path or any(runtime_env.get(key) for key in (*keys, "container"))
 
 
 def _working_dir(item: dict[str, Any]) -> str | None:

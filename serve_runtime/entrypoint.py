@@ -9,6 +9,9 @@ ours ever overrides one.
 from __future__ import annotations
 
 import ast
+import os
+import warnings
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +36,9 @@ class Facts:
     problem: str = ""
 
 
-def inspect(import_path: str, *, directory: Path | None, beside: Path) -> Facts:
+def inspect(
+    import_path: str, *, directory: Path | None, beside: Path, elsewhere: bool = False
+) -> Facts:
     """Read the module that an import path names.
 
     Args:
@@ -41,10 +46,12 @@ def inspect(import_path: str, *, directory: Path | None, beside: Path) -> Facts:
         directory: The application's local working_dir; None if it has none.
         beside: The folder of the config file, for a hint where a working_dir is
             missing.
+        elsewhere: Whether the runtime_env brings modules of its own, so that one
+            which is not here may be there.
     """
     module, _, attribute = import_path.partition(":")
     if directory is None:
-        if _source(beside, module) and not _source(beside, module.split(".")[0] + ".x"):
+        if not elsewhere and _source(beside, module):
             return Facts(
                 problem=f"{module} lies beside this file, but Ray does not look there;"
                 " add runtime_env: {working_dir: .} to the application"
@@ -52,37 +59,47 @@ def inspect(import_path: str, *, directory: Path | None, beside: Path) -> Facts:
         return Facts()
     path = _source(directory, module)
     if path is None:
-        return _missing(module, directory)
+        return Facts() if elsewhere else _missing(module, directory)
+    name = str(path.relative_to(directory))
     try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
+        tree = _parse(path)
     except SyntaxError as error:
-        where = f"{path.relative_to(directory)}:{error.lineno}"
+        where = f"{name}:{error.lineno}" if error.lineno else name
         return Facts(problem=f"{where}: syntax error: {error.msg}")
-    except (OSError, ValueError, RecursionError) as error:
-        return Facts(problem=f"{path.relative_to(directory)}: cannot be read: {error}")
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        return Facts(problem=f"{name}: cannot be read: {why}")
+    except (ValueError, RecursionError, MemoryError) as error:
+        return Facts(problem=f"{name}: cannot be read: {error or 'nested too deep'}")
     return _facts(tree, attribute, module=module)
+
+
+def _parse(path: Path) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the user's code; Ray's log has them
+        return ast.parse(path.read_bytes(), filename=str(path))
 
 
 def _source(directory: Path, module: str) -> Path | None:
     base = directory.joinpath(*module.split("."))
-    for path in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
-        if path.is_file():
+    for path in (base / "__init__.py", base.with_name(f"{base.name}.py")):
+        if os.path.isfile(path):  # noqa: PTH113 False, too, for a name too long
             return path
     return None
 
 
 def _missing(module: str, directory: Path) -> Facts:
     top = module.split(".", maxsplit=1)[0]
-    here = directory / top
-    if not here.exists() and not here.with_suffix(".py").exists():
-        modules = [path.stem for path in directory.glob("*.py")]
-        meant = did_you_mean(top, modules)
-        # It may be a package that is installed where Ray runs: only a near miss of a
-        # file that is here is surely a typo.
-        if meant or not _installed(top):
-            return Facts(problem=f"no module '{module}' in {directory}{meant}")
+    base = directory.joinpath(*module.split("."))
+    compiled = any(path.suffix == ".so" for path in base.parent.glob(f"{base.name}.*"))
+    known = {path.stem for path in directory.glob("*.py")}
+    known |= {path.parent.name for path in directory.glob("*/__init__.py")}
+    if compiled or (top not in known and _installed(top)):
         return Facts()
-    return Facts(problem=f"no module '{module}' in {directory}")
+    meant = did_you_mean(top, known - {top, "__init__"})
+    if module == f"{top}.py":
+        meant = f"; name the module, not its file: {top}"
+    return Facts(problem=f"no module '{module}' in {directory}{meant}")
 
 
 def _installed(name: str) -> bool:
@@ -117,6 +134,8 @@ def _top_level_names(tree: ast.Module) -> set[str]:
                 names.add(node.name)
             case ast.Import() | ast.ImportFrom():
                 names.update((a.asname or a.name).split(".")[0] for a in node.names)
+            case ast.Call(func=ast.Name(id="globals" | "exec" | "vars")):
+                names.add("*")
     return names
 
 
@@ -130,9 +149,11 @@ class _Graph:
     def __init__(self, tree: ast.Module) -> None:
         self.found: dict[str, dict[str, Any]] = {}
         self._definitions: dict[str, list[ast.AST]] = {}
+        self._bound: Counter[str] = Counter()
         for node in ast.walk(tree):
             for name in _defined(node):
                 self._definitions.setdefault(name, []).append(node)
+            self._bound.update(_binds(node))
         self._top = set(map(id, tree.body))
         self._followed: set[str] = set()
 
@@ -141,13 +162,16 @@ class _Graph:
         if name in self._followed:
             return True
         self._followed.add(name)
-        definitions = self._definitions.get(name, [])
-        if len(definitions) != 1 or id(definitions[0]) not in self._top:
-            return False
-        match definitions[0]:
+        match self._only_definition(name):
             case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
                 return self._expression(value)
         return False
+
+    def _only_definition(self, name: str) -> ast.AST | None:
+        """What a name of the module means, if nothing else ever binds it."""
+        definitions = self._definitions.get(name, [])
+        plain = self._bound[name] == 1 and id(definitions[0]) in self._top
+        return definitions[0] if plain and len(definitions) == 1 else None
 
     def _expression(self, node: ast.expr) -> bool:
         match node:
@@ -167,10 +191,8 @@ class _Graph:
         return False
 
     def _deployment(self, name: str) -> bool:
-        definitions = self._definitions.get(name, [])
-        if len(definitions) != 1:
-            return False
-        for decorator in getattr(definitions[0], "decorator_list", ()):
+        definition = self._only_definition(name)
+        for decorator in getattr(definition, "decorator_list", ()):
             if _is_deployment(decorator):
                 settings = _settings(decorator)
                 given = settings.pop("name", name)
@@ -192,6 +214,16 @@ def _defined(node: ast.AST) -> list[str]:
     return []
 
 
+def _binds(node: ast.AST) -> list[str]:
+    """Every name that a node binds, also in a loop, a `with` or a tuple."""
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            return [name]
+        case ast.Assign() | ast.AnnAssign():
+            return []  # by the names in it
+    return _defined(node)
+
+
 def _is_deployment(decorator: ast.expr) -> bool:
     target = decorator.func if isinstance(decorator, ast.Call) else decorator
     name = target.attr if isinstance(target, ast.Attribute) else None
@@ -209,5 +241,5 @@ def _settings(decorator: ast.expr) -> dict[str, Any]:
 def _literal(node: ast.expr) -> Any:  # noqa: ANN401 any literal
     try:
         return ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):  # {[]: 1} reads as a literal and is none
         return None

@@ -14,7 +14,28 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from raylift.model import Strict
-from raylift.wording import kind
+from raylift.wording import did_you_mean, kind, printable
+
+_NAME = r"[^\W\d]\w*"
+_IMPORT_PATH = re.compile(rf"{_NAME}(\.{_NAME})*:{_NAME}(\.{_NAME})*")
+# ray/_common/runtime_env_uri.py, Protocol; `local` is a folder of every node.
+_SCHEMES = ("https", "s3", "gs", "azure", "abfss", "file", "local", "http", "gcs")
+_URI = re.compile(rf"local:///.|({'|'.join(s for s in _SCHEMES if s != 'local')})://.")
+# ray/_private/label_utils.py
+_WORD = r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?"
+_PREFIX = rf"(?=.{{1,253}}$){_WORD}(\.{_WORD})*"
+_SELECTOR = rf"!?(in)?\({_WORD}(, ?{_WORD})*\)|!?{_WORD}"
+_LEVELS = {
+    "CRITICAL": 50, "FATAL": 50, "ERROR": 40, "WARNING": 30, "WARN": 30, "INFO": 20,
+    "DEBUG": 10, "NOTSET": 0,
+}  # fmt: skip
+# ray/_common/logging_constants.py, LOGRECORD_STANDARD_ATTRS
+LogAttribute = Literal[
+    "args", "asctime", "created", "exc_info", "exc_text", "filename", "funcName",
+    "levelname", "levelno", "lineno", "message", "module", "msecs", "msg", "name",
+    "pathname", "process", "processName", "relativeCreated", "stack_info", "thread",
+    "threadName", "taskName",
+]  # fmt: skip
 
 
 def _number(value: object) -> object:
@@ -22,14 +43,23 @@ def _number(value: object) -> object:
     return float(value) if whole else value  # type: ignore[arg-type]
 
 
+def _given(value: object) -> object:
+    if value is None:
+        raise ValueError("has no value; give it one or leave it out")
+    return value
+
+
 def _import_path(value: str) -> str:
-    if value == "ray.serve.drivers:DAGDriver" or "DAGDriver" in value:
+    if "DAGDriver" in value:
         raise ValueError(
             "DAGDriver is gone from Ray: bind deployments to each other and name the"
             " outermost one"
         )
-    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", value) or ".." in value:
-        raise ValueError(f"must be module:attribute, not {kind(value)}")
+    if not _IMPORT_PATH.fullmatch(value):
+        module, _, attribute = value.rpartition(".")
+        dotted = _IMPORT_PATH.fullmatch(f"{module}:{attribute}")
+        meant = f"; did you mean {module}:{attribute}?" if dotted else ""
+        raise ValueError(f"must be module:attribute, not {kind(value)}{meant}")
     return value
 
 
@@ -40,8 +70,64 @@ def _route(value: str | None) -> str | None:
         raise ValueError(f"must start with '/', not {kind(value)}")
     if value != "/" and value.endswith("/"):
         raise ValueError(f"must not end with '/', not {kind(value)}")
-    if re.search(r"[{}\s?#]|//", value):
-        raise ValueError("may not hold spaces, '//', '?', '#', '{' or '}'")
+    if odd := re.search(r"[^A-Za-z0-9._~!$&'()*+,;=:@/-]|//|/\.\.?(?=/|$)", value):
+        # A request's path has none of these when it arrives, or has them in code.
+        raise ValueError(f"may not hold '{printable(odd[0])}'")
+    if re.match(r"/-(/|$)", value):
+        raise ValueError("routes under /-/ are Ray's own, for health and routes")
+    return value
+
+
+def _uri(value: str) -> str:
+    if not _URI.match(value):
+        raise ValueError(
+            f"must be a URI ({', '.join(_SCHEMES)}), not {kind(value)}; only"
+            " working_dir of an application may be a folder of this machine"
+        )
+    return value
+
+
+def _working_dir(value: str | None) -> str | None:
+    if value is not None and "://" in value:
+        return _uri(value)
+    if value == "":
+        raise ValueError("must not be empty; the folder of this file is '.'")
+    return value
+
+
+def _env_vars(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if not name or "=" in name or "\0" in name + text:
+            raise ValueError(f"{name}: cannot be the name of a variable")
+    return value
+
+
+def _selector(value: dict[str, str]) -> dict[str, str]:
+    for key, text in value.items():
+        prefix, slash, name = key.rpartition("/")
+        good = re.fullmatch(_WORD, name) and (
+            not slash or re.fullmatch(_PREFIX, prefix)
+        )
+        if not good or (text and not re.fullmatch(_SELECTOR, text)):
+            raise ValueError(f"{key}: {text}: not a label selector of Ray's")
+    return value
+
+
+def _level(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value not in _LEVELS.values():
+            numbers = sorted(set(_LEVELS.values()))
+            raise ValueError(f"must be one of {', '.join(map(str, numbers))}")
+    elif not isinstance(value, str) or value not in _LEVELS:
+        meant = did_you_mean(value, _LEVELS) if isinstance(value, str) else ""
+        names = ", ".join(_LEVELS)
+        raise ValueError(f"must be one of {names}, not {kind(value)}{meant}")
+    return value
+
+
+def _policy(value: str) -> str:
+    if value == "RESTART_REPLICA":
+        raise ValueError("RESTART_REPLICA is not built in Ray yet; use RESTART_GANG")
     return value
 
 
@@ -91,14 +177,19 @@ Name = Annotated[str, AfterValidator(_app_name)]
 ImportPath = Annotated[str, AfterValidator(_import_path)]
 Imported = Annotated[Any, BeforeValidator(_dotted)]
 Bundle = dict[str, NotNegative]
+Uri = Annotated[str, AfterValidator(_uri)]
+WorkingDir = Annotated[str | None, AfterValidator(_working_dir)]
+EnvVars = Annotated[dict[str, str], AfterValidator(_env_vars)]
+Selector = Annotated[dict[str, str], AfterValidator(_selector)]
+Given = BeforeValidator(_given)  # on a key that may be left out, but not be null
 
 
 class RuntimeEnv(Strict):
     """A Ray `runtime_env`; ray/runtime_env/runtime_env.py, known_fields."""
 
-    py_modules: list[str] | None = None
+    py_modules: list[Uri] | None = None
     py_executable: str | None = None
-    working_dir: str | None = None
+    working_dir: WorkingDir = None
     pip: Any = None
     uv: Any = None
     conda: Any = None
@@ -106,7 +197,7 @@ class RuntimeEnv(Strict):
     container: dict[str, Any] | None = None
     image_uri: str | None = None
     excludes: list[str] | None = None
-    env_vars: dict[str, str] | None = None
+    env_vars: EnvVars | None = None
     nsight: Any = Field(default=None, alias="_nsight")
     rocprof_sys: Any = Field(default=None, alias="_rocprof_sys")
     config: dict[str, Any] | None = None
@@ -120,24 +211,20 @@ class RuntimeEnv(Strict):
         return self
 
 
+class ReplicaRuntimeEnv(RuntimeEnv):
+    """The same on a deployment, where no folder is packed."""
+
+    working_dir: Uri | None = None
+
+
 class LoggingConfig(Strict):
     """ray.serve.schema.LoggingConfig."""
 
     encoding: Literal["TEXT", "JSON"] = "TEXT"
-    log_level: Any = "INFO"
+    log_level: Annotated[Any, BeforeValidator(_level)] = "INFO"
     logs_dir: str | None = None
     enable_access_log: bool = True
-    additional_log_standard_attrs: list[str] = []
-
-    @model_validator(mode="after")
-    def _level_exists(self) -> LoggingConfig:
-        levels = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG", "NOTSET")
-        level = self.log_level
-        if isinstance(level, int) and not isinstance(level, bool):
-            return self
-        if not isinstance(level, str) or level.upper() not in levels:
-            raise ValueError(f"log_level must be one of {', '.join(levels)}")
-        return self
+    additional_log_standard_attrs: list[LogAttribute] = []
 
 
 class BackpressureConfig(Strict):
@@ -178,7 +265,7 @@ class AutoscalingConfig(Strict):
     downscale_to_zero_delay_s: NotNegative | None = None
     upscale_delay_s: NotNegative = 30.0
     aggregation_function: Literal["mean", "max", "min"] = "mean"
-    policy: AutoscalingPolicy | None = None
+    policy: Annotated[AutoscalingPolicy | None, Given] = None
 
     @model_validator(mode="after")
     def _bounds_agree(self) -> AutoscalingConfig:
@@ -203,13 +290,13 @@ class RayActorOptions(Strict):
         "object_store_memory": "is gone from Ray Serve; leave it out",
     }
 
-    runtime_env: RuntimeEnv | None = None
+    runtime_env: ReplicaRuntimeEnv = ReplicaRuntimeEnv()
     num_cpus: NotNegative | None = None
     num_gpus: NotNegative | None = None
     memory: NotNegative | None = None
     resources: dict[str, NotNegative] = {}
     accelerator_type: str | None = None
-    label_selector: dict[str, str] | None = None
+    label_selector: Selector | None = None
     fallback_strategy: list[dict[str, Any]] | None = None
 
     @model_validator(mode="after")
@@ -240,7 +327,9 @@ class GangSchedulingConfig(Strict):
 
     gang_size: Annotated[int, Field(ge=1)]
     gang_placement_strategy: Literal["PACK", "SPREAD"] = "PACK"
-    runtime_failure_policy: Literal["RESTART_GANG", "RESTART_REPLICA"] = "RESTART_GANG"
+    runtime_failure_policy: Annotated[
+        Literal["RESTART_GANG", "RESTART_REPLICA"], AfterValidator(_policy)
+    ] = "RESTART_GANG"
 
 
 class DeploymentActorConfig(Strict):
@@ -274,51 +363,87 @@ class Deployment(Strict):
     num_replicas: Annotated[Any, BeforeValidator(_replicas)] = None
     max_ongoing_requests: Count = 5
     max_queued_requests: Annotated[int, AfterValidator(_queue)] = -1
-    backpressure_config: BackpressureConfig | None = None
+    backpressure_config: Annotated[BackpressureConfig | None, Given] = None
     user_config: dict[str, Any] | None = None
     autoscaling_config: AutoscalingConfig | None = None
     graceful_shutdown_wait_loop_s: NotNegative = 2.0
     graceful_shutdown_timeout_s: NotNegative = 20.0
     health_check_period_s: Positive = 10.0
     health_check_timeout_s: Positive = 30.0
-    ray_actor_options: RayActorOptions | None = None
-    placement_group_bundles: list[Bundle] | None = None
-    placement_group_strategy: (
-        Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] | None
-    ) = None
-    placement_group_bundle_label_selector: list[dict[str, str]] | None = None
-    max_replicas_per_node: Annotated[int, Field(ge=1, le=100)] | None = None
-    logging_config: LoggingConfig | None = None
-    request_router_config: RequestRouterConfig | None = None
+    ray_actor_options: Annotated[RayActorOptions | None, Given] = None
+    placement_group_bundles: Annotated[list[Bundle] | None, Given] = None
+    placement_group_strategy: Annotated[
+        Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"] | None, Given
+    ] = None
+    placement_group_bundle_label_selector: Annotated[
+        list[dict[str, str]] | None, Given
+    ] = None
+    max_replicas_per_node: Annotated[
+        Annotated[int, Field(ge=1, le=100)] | None, Given
+    ] = None
+    logging_config: Annotated[LoggingConfig | None, Given] = None
+    request_router_config: Annotated[RequestRouterConfig | None, Given] = None
     gang_scheduling_config: GangSchedulingConfig | None = None
     deployment_actors: list[DeploymentActorConfig] | None = None
-    rolling_update_percentage: (
-        Annotated[float, BeforeValidator(_number), Field(gt=0, le=1)] | None
-    ) = None
+    rolling_update_percentage: Annotated[
+        Annotated[Number, Field(gt=0, le=1)] | None, Given
+    ] = None
     max_surge_percent: Annotated[int, Field(ge=0, le=100)] = 0
 
     @model_validator(mode="after")
-    def _keys_agree(self) -> Deployment:
-        given = self.model_fields_set
+    def _one_count_of_replicas(self) -> Deployment:
         if isinstance(self.num_replicas, int) and self.autoscaling_config:
             raise ValueError(
                 f"num_replicas: {self.num_replicas} beside autoscaling_config: Ray"
                 " takes one of them; write num_replicas: auto or leave it out"
             )
-        if "placement_group_strategy" in given and not self.placement_group_bundles:
-            raise ValueError("placement_group_strategy needs placement_group_bundles")
-        if self.placement_group_bundles and self.max_replicas_per_node:
+        return self
+
+    @model_validator(mode="after")
+    def _placement_agrees(self) -> Deployment:
+        bundles = len(self.placement_group_bundles or [])
+        selectors = self.placement_group_bundle_label_selector
+        for key in ("strategy", "bundle_label_selector"):
+            name = f"placement_group_{key}"
+            if getattr(self, name) is not None and not bundles:
+                if key == "strategy" and self.gang_scheduling_config:
+                    continue  # told below
+                raise ValueError(f"{name} needs placement_group_bundles")
+        if selectors is not None and len(selectors) not in (1, bundles):
+            raise ValueError(
+                f"placement_group_bundle_label_selector: {len(selectors)} for {bundles}"
+                " placement_group_bundles; give one, or one for each"
+            )
+        if self.placement_group_bundles is not None and self.max_replicas_per_node:
             raise ValueError(
                 "max_replicas_per_node beside placement_group_bundles: Ray takes one"
             )
-        gang = self.gang_scheduling_config
-        replicas = self.num_replicas
-        if gang and isinstance(replicas, int) and replicas % gang.gang_size:
-            raise ValueError(
-                f"num_replicas {replicas} is not a multiple of gang_size"
-                f" {gang.gang_size}"
-            )
         return self
+
+    @model_validator(mode="after")
+    def _gang_agrees(self) -> Deployment:
+        gang = self.gang_scheduling_config
+        if not gang:
+            return self
+        for key in ("max_replicas_per_node", "placement_group_strategy"):
+            if getattr(self, key) is not None:
+                raise ValueError(f"{key} beside gang_scheduling_config: Ray takes one")
+        for key, count in self._counts_of_replicas():
+            if count % gang.gang_size:
+                raise ValueError(
+                    f"{key} {count} is not a multiple of gang_size {gang.gang_size}"
+                )
+        return self
+
+    def _counts_of_replicas(self) -> list[tuple[str, int]]:
+        """Each that was given, by its key."""
+        if isinstance(self.num_replicas, int):
+            return [("num_replicas", self.num_replicas)]
+        scaling = self.autoscaling_config
+        given = {"min_replicas", "max_replicas", "initial_replicas"}
+        keys = sorted(given & scaling.model_fields_set) if scaling else []
+        counts = [(key, getattr(scaling, key)) for key in keys]
+        return [(key, count) for key, count in counts if count is not None]
 
 
 class Application(Strict):
@@ -349,6 +474,17 @@ class Application(Strict):
             if deployment.name in seen:
                 raise ValueError(f"deployments: two named '{deployment.name}'")
             seen.add(deployment.name)
+        return self
+
+    @model_validator(mode="after")
+    def _one_scaler(self) -> Application:
+        for deployment in self.deployments:
+            own = deployment.num_replicas == "auto" or deployment.autoscaling_config
+            if self.external_scaler_enabled and own:
+                raise ValueError(
+                    f"external_scaler_enabled beside the autoscaling of"
+                    f" '{deployment.name}': Ray takes one of them"
+                )
         return self
 
 
@@ -386,10 +522,16 @@ class GRPCOptions(Strict):
     enable_reflection: bool = True
 
 
+class ControllerRuntimeEnv(Strict):
+    """What ray.serve.config.ControllerOptions takes of a runtime_env."""
+
+    env_vars: EnvVars = {}
+
+
 class ControllerOptions(Strict):
     """ray.serve.config.ControllerOptions."""
 
-    runtime_env: dict[str, Any] | None = None
+    runtime_env: ControllerRuntimeEnv | None = None
 
 
 class TracingConfig(Strict):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.connect import cluster_of, stack_here
+from cli.connect import cluster_of, here, stack_here
 from cli.output import deploy as view
 from cli.output import terminal
 from raylift.errors import InputFailed
@@ -60,19 +61,26 @@ def run(
 
 def _load(request: Request) -> ServeConfig:
     path = Path(request.what)
-    if ":" in request.what and not path.exists():
+    found = os.path.lexists(path)
+    if ":" in request.what and not found:
         return serve_config.from_import_path(
             request.what,
-            name=request.name or "default",
-            route_prefix=request.route_prefix or "/",
-            folder=Path.cwd(),
+            name="default" if request.name is None else request.name,
+            route_prefix="/" if request.route_prefix is None else request.route_prefix,
+            folder=here(),
         )
-    if request.name or request.route_prefix:
+    if request.name is not None or request.route_prefix is not None:
         raise InputFailed.at(
             "command line",
             "--name and --route-prefix go with module:app, not with a file",
         )
-    return serve_config.load(path, name=request.what)
+    if not found:
+        raise InputFailed.at(
+            str(path),
+            "cannot be read: no such file or directory",
+            hint="name a Serve config file, or module:app",
+        )
+    return serve_config.load(path, name=str(path))
 
 
 def _confirm_deletions(prepared: Prepared, *, yes: bool) -> None:

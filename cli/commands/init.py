@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import shlex
 import shutil
 from pathlib import Path
 
@@ -14,18 +15,20 @@ def run(folder: Path) -> None:
     """Copy the templates and say what to type next."""
     templates = Path(str(importlib.resources.files("cli") / "templates"))
     files = [path.relative_to(templates) for path in _files(templates)]
-    taken = [str(file) for file in files if (folder / file).exists()]
-    if taken:
-        raise InputFailed.at(str(folder), f"already has {', '.join(sorted(taken))}")
     try:
+        taken = [str(file) for file in files if (folder / file).exists()]
+        if taken:
+            raise InputFailed.at(str(folder), f"already has {', '.join(sorted(taken))}")
         for file in files:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(templates / file, folder / file)
             terminal.show(f"+ {file}")
+    except (FileExistsError, NotADirectoryError):
+        raise InputFailed.at(str(folder), "is not a folder, nor can be one") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise Denied(f"{folder}: cannot be written: {reason}") from None
-    where = "" if folder == Path() else f"cd {folder} && "
+    where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     terminal.say(f"next: {where}raylift up && raylift deploy")
 
 
