@@ -59,7 +59,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Denied(f"{path}: cannot be read: {error.strerror}") from None
+        reason = (error.strerror or str(error)).lower()
+        raise Denied(f"{path}: cannot be read: {reason}") from None
     except ValueError:
         value = None
     if not isinstance(value, dict):
