@@ -131,9 +131,7 @@ def _syntax(error: YAMLError) -> str:
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     opened = getattr(error, "context_mark", None)
     if "stream end" in problem or "end of stream" in problem:
-        ends = getattr(error, "problem_mark", None)
-        known = opened and ends and opened.line < ends.line
-        since = f"; line {opened.line + 1} opens what is not closed" if known else ""
+        since = f"; line {opened.line + 1} opens what is not closed" if opened else ""
         return f"not YAML: the file ends too early{since}"
     if "expected <block end>" in problem:
         return "not YAML: indented otherwise than the lines above it"

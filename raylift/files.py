@@ -59,8 +59,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise Denied(f"{path}: cannot be read: {reason}") from None
+        raise Denied(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError:
         value = None
     if not isinstance(value, dict):
