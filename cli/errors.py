@@ -28,10 +28,11 @@ class Boundary(TyperGroup):
         **extra: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         """Read the options that stand before a command."""
+        is_empty = not args  # reading them takes them away
         try:
             return super().make_context(info_name, args, parent, **extra)
         except TyperException as error:
-            if not args:  # then typer shows the help
+            if is_empty:  # then typer shows the help
                 raise
             raise _usage(error) from None
 
@@ -66,6 +67,7 @@ def show(error: RayliftError) -> None:
 def _usage(error: TyperException) -> typer.Exit:
     """Show typer's word about a command line as any other error of ours."""
     said = error.format_message().replace("Input should be", "must be").rstrip(".")
+    said = said.partition(", unable to parse")[0]
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "raylift"
     show(InputFailed.at("", said[:1].lower() + said[1:], hint=f"{command} --help"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ class Project:
                 " at most 20 characters",
             )
         path = self.root / "stacks" / f"Pulumi.{stack}.yaml"
-        if not path.exists() and not self.state_dir(stack).exists():
+        if not os.path.lexists(path) and not self.state_dir(stack).exists():
             near = difflib.get_close_matches(stack, self.stacks(), n=1)
             meant = f"; did you mean {near[0]}?" if near else ""
             raise InputFailed.at(
@@ -51,7 +52,8 @@ class Project:
     def stacks(self) -> list[str]:
         """Names of the stacks that have a file."""
         files = (self.root / "stacks").glob("Pulumi.*.yaml")
-        return sorted(file.name.split(".")[1] for file in files)
+        names = (file.name.removeprefix("Pulumi.")[: -len(".yaml")] for file in files)
+        return sorted(name for name in names if _STACK_NAME.fullmatch(name))
 
     def state_dir(self, stack: str) -> Path:
         """Where the `local` target keeps a stack's state; it may not exist."""

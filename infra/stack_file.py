@@ -63,8 +63,10 @@ def _misnamed(document: Document, settings: dict[str, object]) -> list[Problem]:
         prefix, colon, name = key.rpartition(":")
         near = get_close_matches(prefix.lower(), [_PREFIX[:-1]], cutoff=0.75)
         if not colon:
-            meant = did_you_mean(key, names).replace("mean ", f"mean {_PREFIX}")
-            text = f"{key}: has no prefix{meant or f', such as {_PREFIX}'}"
+            ours = key == _PREFIX[:-1]
+            meant = "" if ours else did_you_mean(key, names)
+            meant = meant.replace("mean ", f"mean {_PREFIX}")
+            text = f"{key}: has no prefix{meant or f', such as {_PREFIX}target'}"
         elif near and f"{prefix}:" != _PREFIX and name in names:
             text = f"{key}: did you mean {_PREFIX}{name}?"
         else:

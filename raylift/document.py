@@ -32,7 +32,7 @@ MAX_VALUES = 100_000
 MAX_DEPTH = 64
 _TAG = "tag:yaml.org,2002:"
 _KINDS = {"map": MappingNode, "seq": SequenceNode} | dict.fromkeys(
-    ("null", "bool", "int", "float", "str", "timestamp"), ScalarNode
+    ("null", "bool", "int", "float", "str", "timestamp", "value", "merge"), ScalarNode
 )
 
 
@@ -90,7 +90,10 @@ def parse(text: str, *, name: str) -> Document:
     if node is None:
         raise InputFailed.at(name, "is empty")
     builder = _Builder(name)
-    value = builder.build(node, ())
+    try:
+        value = builder.build(node, ())
+    except RecursionError:  # a merge of itself adds no level
+        raise InputFailed.at(name, _too_deep()) from None
     if builder.problems:
         raise InputFailed(*builder.problems)
     return Document(name, value, builder.lines)
@@ -129,10 +132,8 @@ def _refuse_other_version(text: str, name: str) -> None:
 
 def _syntax(error: YAMLError) -> str:
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    opened = getattr(error, "context_mark", None)
     if "stream end" in problem or "end of stream" in problem:
-        since = f"; line {opened.line + 1} opens what is not closed" if opened else ""
-        return f"not YAML: the file ends too early{since}"
+        return f"not YAML: the file ends too early{_unclosed(error)}"
     if "expected <block end>" in problem:
         return "not YAML: indented otherwise than the lines above it"
     if "'\\t'" in problem:
@@ -142,6 +143,15 @@ def _syntax(error: YAMLError) -> str:
     if "undefined alias" in problem:
         return f"{problem.replace('found ', '')}: no anchor of that name above it"
     return f"not YAML: {problem}"
+
+
+def _unclosed(error: YAMLError) -> str:
+    """Where a quote or a bracket began that is still open at the end."""
+    opened = getattr(error, "context_mark", None)
+    ends = getattr(error, "problem_mark", None)
+    if opened is None or ends is None or opened.line >= ends.line:
+        return ""
+    return f"; line {opened.line + 1} opens what is not closed"
 
 
 def _too_deep() -> str:
@@ -220,16 +230,19 @@ class _Builder:
                 return self._int(node, text)
             case "float":
                 return self._float(node, text)
-            case "str" | "timestamp":
+            case "str" | "timestamp" | "value" | "merge":  # 2020-01-01, =, <<
                 return text
         tag = str(node.tag).removeprefix(_TAG)
         return self._refuse(node, f"!!{tag} does not fit: {printable(text)}")
 
     def _text(self, node: ScalarNode) -> str:
         text = str(node.value)
-        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-            self._refuse(node, f"half a character: {printable(text)}")
-        return text
+        if text.isascii():
+            return text
+        try:  # JSON spells a rare character as two halves
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            return self._refuse(node, f"half a character: {printable(text)}")
 
     def _int(self, node: ScalarNode, text: str) -> int:
         digits = text.replace("_", "").lower()

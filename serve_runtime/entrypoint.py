@@ -70,7 +70,7 @@ def inspect(
         why = (error.strerror or str(error)).lower()
         return Facts(problem=f"{name}: cannot be read: {why}")
     except (ValueError, RecursionError, MemoryError) as error:
-        return Facts(problem=f"{name}: cannot be read: {error or 'nested too deep'}")
+        return Facts(problem=f"{name}: cannot be read: {str(error) or 'too deep'}")
     return _facts(tree, attribute, module=module)
 
 
@@ -91,7 +91,8 @@ def _source(directory: Path, module: str) -> Path | None:
 def _missing(module: str, directory: Path) -> Facts:
     top = module.split(".", maxsplit=1)[0]
     base = directory.joinpath(*module.split("."))
-    compiled = any(path.suffix == ".so" for path in base.parent.glob(f"{base.name}.*"))
+    beside = base.parent.glob(f"{base.name}.*") if os.path.isdir(base.parent) else ()  # noqa: PTH112 as above
+    compiled = any(path.suffix == ".so" for path in beside)
     known = {path.stem for path in directory.glob("*.py")}
     known |= {path.parent.name for path in directory.glob("*/__init__.py")}
     if compiled or (top not in known and _installed(top)):
@@ -127,13 +128,8 @@ def _facts(tree: ast.Module, attribute: str, *, module: str) -> Facts:
 def _top_level_names(tree: ast.Module) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
+        names.update(_binds(node))
         match node:
-            case ast.Name(id=name, ctx=ast.Store()):
-                names.add(name)
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                names.add(node.name)
-            case ast.Import() | ast.ImportFrom():
-                names.update((a.asname or a.name).split(".")[0] for a in node.names)
             case ast.Call(func=ast.Name(id="globals" | "exec" | "vars")):
                 names.add("*")
     return names
@@ -170,8 +166,9 @@ class _Graph:
     def _only_definition(self, name: str) -> ast.AST | None:
         """What a name of the module means, if nothing else ever binds it."""
         definitions = self._definitions.get(name, [])
-        plain = self._bound[name] == 1 and id(definitions[0]) in self._top
-        return definitions[0] if plain and len(definitions) == 1 else None
+        if len(definitions) != 1 or self._bound[name] != 1:
+            return None
+        return definitions[0] if id(definitions[0]) in self._top else None
 
     def _expression(self, node: ast.expr) -> bool:
         match node:
@@ -218,6 +215,10 @@ def _binds(node: ast.AST) -> list[str]:
     """Every name that a node binds, also in a loop, a `with` or a tuple."""
     match node:
         case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            return [name]
+        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            return [name]
+        case ast.MatchMapping(rest=str(name)):
             return [name]
         case ast.Assign() | ast.AnnAssign():
             return []  # by the names in it

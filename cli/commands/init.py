@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.resources
 import shlex
 import shutil
@@ -23,10 +24,11 @@ def run(folder: Path) -> None:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(templates / file, folder / file)
             terminal.show(f"+ {file}")
-    except (FileExistsError, NotADirectoryError):
-        raise InputFailed.at(str(folder), "is not a folder, nor can be one") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
+        if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG):
+            text = f"cannot be a folder: {reason}"
+            raise InputFailed.at(str(folder), text) from None
         raise Denied(f"{folder}: cannot be written: {reason}") from None
     where = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     terminal.say(f"next: {where}raylift up && raylift deploy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,8 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raylift.document import parse
-from raylift.errors import Conflict, InputFailed, LeftBehind, RayliftError
-from raylift.files import locked, read_json, write_json, write_private
+from raylift.errors import Conflict, Denied, InputFailed, LeftBehind, RayliftError
+from raylift.files import (
+    locked,
+    make_private_dir,
+    read_json,
+    write_json,
+    write_private,
+)
 
 
 def test_a_private_file_is_readable_by_its_owner_only(tmp_path):
@@ -95,3 +102,68 @@ def _places_of(text: str) -> list[str]:
         return [parse(text, name="f.yaml").place(())]
     except InputFailed as failed:
         return [problem.place for problem in failed.problems]
+
+
+def test_a_disk_that_fails_midway_leaves_the_old_content_and_no_rubbish(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "state.json"
+    write_json(path, {"a": 1})
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        RayliftError, match="cannot be written: no space left"
+    ) as failed:
+        write_json(path, {"a": 2})
+    assert failed.value.exit_code == 1
+    assert read_json(path) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_writer_killed_midway_leaves_the_old_content(tmp_path):
+    path = tmp_path / "state.json"
+    write_json(path, {"a": 1})
+    code = (
+        "import os, signal, sys; from pathlib import Path; from raylift import files\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "files.write_json(Path(sys.argv[1]), {'a': 2})\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert read_json(path) == {"a": 1}
+
+
+def test_a_state_file_below_a_file_cannot_be_read(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Denied, match="cannot be read: Not a directory"):
+        read_json(tmp_path / "file" / "state.json")
+
+
+def test_a_lock_is_free_after_an_error_inside_it(tmp_path):
+    path = tmp_path / "lock"
+    with pytest.raises(KeyError), locked(path, what="it", wait_s=0):
+        raise KeyError
+    with locked(path, what="it", wait_s=0):
+        assert path.exists()
+
+
+def test_a_child_does_not_keep_the_lock_of_its_parent(tmp_path):
+    path = tmp_path / "lock"
+    with locked(path, what="it", wait_s=0):
+        child = subprocess.Popen(["sleep", "60"], close_fds=False)
+    try:
+        with locked(path, what="it", wait_s=0):
+            assert child.poll() is None
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_private_folder_is_closed_to_others_even_if_it_was_open(tmp_path):
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True, mode=0o755)
+    assert make_private_dir(folder) == folder
+    assert folder.stat().st_mode & 0o777 == 0o700

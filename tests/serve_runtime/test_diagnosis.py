@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from serve_runtime.capacity import free_resources, missing, short_of
 from serve_runtime.dashboard import Node
 from serve_runtime.diagnosis import explain, own_stack_line, why
@@ -107,3 +111,91 @@ def test_a_stack_dump_is_the_innermost_line_of_the_users_code():
     )
     assert own_stack_line(dump) == "Hello.load (hello.py:9)"
     assert own_stack_line("Failed to execute: py-spy is not installed") == ""
+
+
+def _failed(lines: str) -> str:
+    return (
+        "A replica failed to start with exception. Retrying 1 more time(s). Error:\n"
+        "\x1b[36mray::ServeReplica:a:Hello.initialize_and_get_metadata()\x1b[39m\n"
+        "RuntimeError: Traceback (most recent call last):\n"
+        '  File "/v/site-packages/ray/serve/_private/replica.py", line 4082, in init\n'
+        "    await self._call_func_or_gen(\n" + lines
+    )
+
+
+RAYS = {
+    "a constructor in the working_dir": (
+        _failed('  File "/tmp/raylift-0/3f87afd6/s/runtime_resources/working_dir_files/_ray_pkg_0a1b2c3d4e5f6a7b/main.py", line 10, in __init__\n    raise ValueError("no weights")\nValueError: no weights\n'),
+        "ValueError: no weights (main.py:10)",
+    ),
+    "a constructor in a package of it": (
+        _failed('  File "/tmp/raylift-0/3f87afd6/s/runtime_resources/working_dir_files/file_3f87afd6/pkg/deep/m.py", line 3, in load\n    x\nKeyError: \'x\'\n'),
+        "KeyError: 'x' (pkg/deep/m.py:3)",
+    ),
+    "a constructor of a library, called by the user's": (
+        _failed('  File "/x/working_dir_files/file_1/main.py", line 7, in __init__\n    torch.load(p)\n  File "/v/site-packages/torch/serialization.py", line 998, in load\n    open(p)\nFileNotFoundError: [Errno 2] No such file or directory: \'/m/x.pt\'\n'),
+        "FileNotFoundError: [Errno 2] No such file or directory: '/m/x.pt'",
+    ),
+    "an exception of the user's own": (
+        _failed('  File "/x/working_dir_files/file_1/main.py", line 7, in __init__\n    raise errors.WeightsError("no")\nmain.errors.WeightsError: no\n'),
+        "main.errors.WeightsError: no (main.py:7)",
+    ),
+    "one exception while another is handled": (
+        _failed('KeyError: \'a\'\n\nDuring handling of the above exception, another exception occurred:\n\n  File "/x/working_dir_files/file_1/main.py", line 9, in __init__\n    raise OSError("disk")\nOSError: disk\n'),
+        "OSError: disk (main.py:9)",
+    ),
+    "a task of Ray's around it": (
+        "\x1b[36mray::build_serve_application()\x1b[39m (pid=1, ip=127.0.0.1)\n  File \"/x/working_dir_files/file_1/main.py\", line 2, in <module>\n    import nothing\nModuleNotFoundError: No module named 'nothing'\nray.exceptions.RayTaskError: ModuleNotFoundError\n",
+        "ModuleNotFoundError: No module named 'nothing' (main.py:2)",
+    ),
+    "no exception at all": (
+        "Deployment 'Hello' in application 'a' has 1 replicas that have taken more than 30s to be scheduled.\nmore\n",
+        "Deployment 'Hello' in application 'a' has 1 replicas that have taken more than 30s to be scheduled.",
+    ),
+    "an actor that died": (
+        "The replica died.\nray.exceptions.ActorDiedError: The actor died unexpectedly\n",
+        "ray.exceptions.ActorDiedError: The actor died unexpectedly",
+    ),
+    "nothing": ("", ""),
+    "only blank lines": (" \n\n", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RAYS)
+def test_a_message_of_rays_becomes_the_line_a_person_needs(name):
+    message, wanted = RAYS[name]
+    assert explain(message).startswith(wanted)
+    assert "\n" not in explain(message)
+
+
+@given(st.text(max_size=200))
+def test_any_message_is_one_short_line_that_a_terminal_can_show(message):
+    told = explain(message)
+    assert told.isprintable()
+    assert len(told) < 500
+
+
+@given(st.text(alphabet=" ()/.:1aThread\n", max_size=200))
+def test_any_dump_is_one_line_or_none(dump):
+    assert "\n" not in own_stack_line(dump)
+
+
+def test_an_application_that_runs_has_no_cause():
+    application = _application()
+    assert why(application, [_node(CPU=4)]) == ""
+
+
+def test_an_applications_own_message_is_told_where_its_deployments_say_nothing():
+    message = "Deploying app 'a' failed with exception:\nAttributeError: no app\n"
+    assert why(_application(message=message), []) == "AttributeError: no app"
+
+
+def test_a_replica_with_a_process_is_not_told_to_fit_no_node():
+    starting = {"state": "STARTING", "replica_id": "r", "pid": 7}
+    application = _application(replicas=[starting], needs={"GPU": 8})
+    assert why(application, [_node(CPU=4)]) == ""
+
+
+def test_nodes_that_are_dead_hold_no_replica():
+    dead = Node("n", is_head=False, alive=False, resources={"GPU": 8}, labels={})
+    assert missing({"GPU": 1}, [dead]) == "needs GPU 1, the largest node has 0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from serve_runtime.config import Application
 from serve_runtime.defaults import add_defaults, needs
 from serve_runtime.entrypoint import Facts, inspect
-from serve_runtime.plan import plan, same_document
+from serve_runtime.plan import plan, removal, same_document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,48 @@ def test_what_does_not_serve_yet_is_submitted_again():
     same = {"a": {"import_path": "m:a"}}
     decided = plan(same, same, unsettled=frozenset("a"))
     assert list(decided.documents) == ["a"]
+
+
+@given(documents, documents, st.booleans(), st.randoms())
+def test_the_order_of_keys_and_deployments_changes_no_plan(
+    wanted, there, prune, random
+):
+    def shuffled(value):
+        if isinstance(value, dict):
+            items = [(key, shuffled(item)) for key, item in value.items()]
+            random.shuffle(items)
+            return dict(items)
+        if isinstance(value, list):
+            items = [shuffled(item) for item in value]
+            random.shuffle(items)
+            return items
+        return value
+
+    one = plan(wanted, there, prune=prune)
+    mixed = {name: shuffled(document) for name, document in there.items()}
+    two = plan(wanted, mixed, prune=prune)
+    assert [(c.application, c.action) for c in one.changes] == [
+        (c.application, c.action) for c in two.changes
+    ]
+
+
+@given(documents, documents)
+def test_a_change_names_a_difference_and_nothing_else_does(wanted, there):
+    for change in plan(wanted, there, prune=True).changes:
+        assert (change.action == "change") == bool(change.differences)
+        assert all(d.before != d.after for d in change.differences)
+
+
+@given(documents, documents)
+def test_planning_changes_neither_side(wanted, there):
+    before = copy.deepcopy((wanted, there))
+    plan(wanted, there, prune=True)
+    assert (wanted, there) == before
+
+
+def test_removal_takes_away_what_it_is_given_and_no_more():
+    assert removal(["a", "b"]).documents == {"a": None, "b": None}
+    assert removal([]).nothing_to_do
 
 
 def _application(tmp_path: Path, code: str, **document) -> Application:

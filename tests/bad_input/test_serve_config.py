@@ -1,0 +1,151 @@
+"""Serve configs that Ray would refuse late, ignore, or take for something else."""
+
+# ruff: noqa: E501 a case is a line
+
+from __future__ import annotations
+
+import pytest
+
+HEAD = "applications:\n  - import_path: main:app\n    runtime_env: {working_dir: .}\n"
+
+
+def _app(text: str) -> str:
+    return f"{HEAD}    {text}\n"
+
+
+def _env(text: str) -> str:
+    return HEAD.replace("working_dir: .", text)
+
+
+def _deployment(text: str) -> str:
+    return _app(f"deployments: [{{name: A, {text}}}]")
+
+
+BUNDLES = "placement_group_bundles: [{CPU: 1}, {CPU: 1}, {CPU: 1}]"
+# text, line, key, message
+CONFIGS = {
+    # YAML 1.2: a word is a word, a number is a number
+    "a version as a variable": (_env("working_dir: ., env_vars: {A: 1.10}"), 3, "env_vars.A", "must be text, not the number 1.1; put it in quotes"),
+    "true as a variable": (_env("working_dir: ., env_vars: {A: true}"), 3, "env_vars.A", "must be text, not true; put it in quotes"),
+    "nothing as a variable": (_env("working_dir: ., env_vars: {A: }"), 3, "env_vars.A", "must be text, not nothing"),
+    "a number as a name": (_app("name: 12"), 4, "name", "must be text, not the number 12; put it in quotes"),
+    "a time as a port": ("http_options: {port: 12:30:45}\n" + HEAD, 1, "http_options.port", 'must be a whole number, not the text "12:30:45"'),
+    "yes as a switch": (_app("external_scaler_enabled: yes"), 4, "external_scaler_enabled", 'must be true or false, not the text "yes"'),
+    "a date as a count": (_deployment("max_ongoing_requests: 2020-01-01"), 4, "max_ongoing_requests", 'not the text "2020-01-01"'),
+    "a fraction as a count": (_deployment("max_ongoing_requests: 1.0"), 4, "max_ongoing_requests", "must be a whole number, not the number 1.0"),
+    "a count as text": (_deployment("max_ongoing_requests: '5'"), 4, "max_ongoing_requests", 'must be a whole number, not the text "5"'),
+    # names
+    "a name right to left": (_app('name: "\\u202eabc"'), 4, "name", "must be letters"),
+    "a name of an emoji": (_app("name: 🚀"), 4, "name", "must be letters"),
+    "a name of letters with dots on": (_app("name: küche"), 4, "name", "must be letters"),
+    "a name of 300 letters": (_app(f"name: {'a' * 300}"), 4, "name", "at most 63 characters"),
+    "a name of two dots": (_app("name: .."), 4, "name", "must be letters"),
+    "a name with a hash": (_app("name: 'a#b'"), 4, "name", "must be letters"),
+    "a name that ends a line": (_app('name: "abc\\n"'), 4, "name", "must be letters"),
+    # routes
+    "no route": (_app("route_prefix: ''"), 4, "route_prefix", "must start with '/'"),
+    "two slashes": (_app("route_prefix: //"), 4, "route_prefix", "must not end with '/'"),
+    "two slashes inside": (_app("route_prefix: /a//b"), 4, "route_prefix", "may not hold '//'"),
+    "a way up": (_app("route_prefix: /a/../b"), 4, "route_prefix", "may not hold '/..'"),
+    "a way to itself": (_app("route_prefix: /./b"), 4, "route_prefix", "may not hold '/.'"),
+    "a bell in a route": (_app('route_prefix: "/a\\a"'), 4, "route_prefix", r"may not hold '\x07'"),
+    "a line break in a route": (_app('route_prefix: "/a\\nb"'), 4, "route_prefix", r"may not hold '\n'"),
+    "a question in a route": (_app("route_prefix: /a?b"), 4, "route_prefix", "may not hold '?'"),
+    "an escape in a route": (_app("route_prefix: /a%20b"), 4, "route_prefix", "may not hold '%'"),
+    "an umlaut in a route": (_app("route_prefix: /ü"), 4, "route_prefix", "may not hold 'ü'"),
+    "a backslash in a route": (_app("route_prefix: /a\\b"), 4, "route_prefix", r"may not hold '\'"),
+    "a route of Ray's": (_app("route_prefix: /-/healthz"), 4, "route_prefix", "routes under /-/ are Ray's own"),
+    # what an import path may be
+    "dots alone": (HEAD.replace("main:app", "main.app"), 2, "import_path", "; did you mean main:app?"),
+    "a dot before": (HEAD.replace("main:app", ".main:app"), 2, "import_path", "must be module:attribute"),
+    "a dot before the colon": (HEAD.replace("main:app", "main.:app"), 2, "import_path", "must be module:attribute"),
+    "a dot at the end": (HEAD.replace("main:app", "main:app."), 2, "import_path", "must be module:attribute"),
+    "a digit first": (HEAD.replace("main:app", "2main:app"), 2, "import_path", "must be module:attribute"),
+    "a number": (HEAD.replace("main:app", "12"), 2, "import_path", "must be text, not the number 12"),
+    "DAGDriver": (HEAD.replace("main:app", "ray.serve.drivers:DAGDriver"), 2, "import_path", "DAGDriver is gone"),
+    # runtime_env
+    "no folder": (_env("working_dir: ''"), 3, "working_dir", "must not be empty"),
+    "a folder that is not there": (_env("working_dir: /no/where"), 3, "working_dir", "/no/where does not exist"),
+    "a folder of nobody": (_env("working_dir: ~nobody-here/x"), 3, "working_dir", "~nobody-here/x: no name of a folder"),
+    "a folder with a NUL": (_env('working_dir: "a\\0b"'), 3, "working_dir", r"a\x00b: no name of a folder"),
+    "a folder of 300 letters": (_env(f"working_dir: {'a' * 300}"), 3, "working_dir", "file name too long"),
+    "a file for a folder": (_env("working_dir: main.py"), 3, "working_dir", "main.py is not a directory"),
+    "an address Ray cannot fetch": (_env("working_dir: 'ftp://x/y.zip'"), 3, "working_dir", "must be a URI (https, s3,"),
+    "an address of nothing": (_env("working_dir: 's3://'"), 3, "working_dir", "must be a URI"),
+    "a node's folder, not from its root": (_env("working_dir: 'local://a'"), 3, "working_dir", "must be a URI"),
+    "a folder as a module": (_env("working_dir: ., py_modules: [./lib]"), 3, "py_modules[0]", "only working_dir of an application may be a folder"),
+    "a folder of a deployment": (_deployment("ray_actor_options: {runtime_env: {working_dir: .}}"), 4, "working_dir", "only working_dir of an application may be a folder"),
+    "a folder as a deployment's module": (_deployment("ray_actor_options: {runtime_env: {py_modules: [x]}}"), 4, "py_modules[0]", "must be a URI"),
+    "a variable without a name": (_env("working_dir: ., env_vars: {'': x}"), 3, "env_vars", "cannot be the name of a variable"),
+    "a variable with a sign in it": (_env("working_dir: ., env_vars: {A=B: x}"), 3, "env_vars", "A=B: cannot be the name"),
+    "more than variables for the controller": ("controller_options: {runtime_env: {pip: [x]}}\n" + HEAD, 1, "controller_options.runtime_env.pip", "unknown key"),
+    # what Ray takes one of, or nothing of
+    "nothing for options": (_deployment("ray_actor_options: "), 4, "ray_actor_options", "has no value; give it one or leave it out"),
+    "nothing for logging": (_deployment("logging_config: "), 4, "logging_config", "has no value"),
+    "nothing for a policy": (_deployment("autoscaling_config: {policy: }"), 4, "policy", "has no value"),
+    "a level in small letters": (_deployment("logging_config: {log_level: info}"), 4, "log_level", "; did you mean INFO?"),
+    "a level between two": (_deployment("logging_config: {log_level: 15}"), 4, "log_level", "must be one of 0, 10, 20, 30, 40, 50"),
+    "an attribute no log has": (_deployment("logging_config: {additional_log_standard_attrs: [thred]}"), 4, "additional_log_standard_attrs[0]", "; did you mean thread?"),
+    "a label with a space": (_deployment("ray_actor_options: {label_selector: {a: b c}}"), 4, "label_selector", "a: b c: not a label selector"),
+    "selectors without bundles": (_deployment("placement_group_bundle_label_selector: [{a: b}]"), 4, "deployments[0]", "needs placement_group_bundles"),
+    "two selectors for three bundles": (_deployment(f"{BUNDLES}, placement_group_bundle_label_selector: [{{a: b}}, {{a: b}}]"), 4, "deployments[0]", "2 for 3 placement_group_bundles"),
+    "a gang and a limit on a node": (_deployment("gang_scheduling_config: {gang_size: 2}, max_replicas_per_node: 1"), 4, "deployments[0]", "max_replicas_per_node beside gang_scheduling_config"),
+    "a gang and a strategy": (_deployment("gang_scheduling_config: {gang_size: 2}, placement_group_strategy: PACK"), 4, "deployments[0]", "placement_group_strategy beside gang_scheduling_config"),
+    "a gang that autoscaling breaks": (_deployment("num_replicas: auto, autoscaling_config: {max_replicas: 3}, gang_scheduling_config: {gang_size: 2}"), 4, "deployments[0]", "max_replicas 3 is not a multiple of gang_size 2"),
+    "a policy Ray has not built": (_deployment("gang_scheduling_config: {gang_size: 1, runtime_failure_policy: RESTART_REPLICA}"), 4, "runtime_failure_policy", "is not built in Ray yet"),
+    "two scalers": (_app("external_scaler_enabled: true\n    deployments: [{name: A, num_replicas: auto}]"), 2, "applications[0]", "external_scaler_enabled beside the autoscaling of 'A'"),
+    "a deployment twice": (_app("deployments: [{name: A}, {name: A}]"), 2, "applications[0]", "two named 'A'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_bad_value_is_one_error_with_its_line_and_key(project, name):
+    text, line, key, expected = CONFIGS[name]
+    errors = project.write(**{"serve.yaml": text}).refused("deploy")
+    assert len(errors) == 1
+    assert errors[0].startswith(f"serve.yaml:{line}: ")
+    assert key in errors[0]
+    assert expected in errors[0]
+
+
+def test_the_form_for_a_single_application_is_one_error(project):
+    text = "import_path: main:app\nruntime_env: {}\ndeployments: []\nport: 1\n"
+    errors = project.write(**{"serve.yaml": text}).refused("deploy")
+    assert len(errors) == 1
+    assert errors[0].startswith("serve.yaml:1: import_path: this is the form for a")
+
+
+def test_three_applications_of_one_name_are_told_with_the_first(project):
+    text = HEAD + 2 * HEAD.removeprefix("applications:\n")
+    errors = project.write(**{"serve.yaml": text}).refused("deploy")
+    what = (
+        "name: two applications named 'default'",
+        "route_prefix: two applications on the route '/'",
+    )
+    assert errors == [
+        f"serve.yaml:{line}: applications[{index}].{text} (see serve.yaml:2)"
+        for index, line in ((1, 4), (2, 6))
+        for text in what
+    ]
+
+
+def test_applications_without_a_route_do_not_share_one(project):
+    text = _app("name: a\n    route_prefix: null")
+    text += text.removeprefix("applications:\n").replace("name: a", "name: b")
+    told = project.write(**{"serve.yaml": text}).run("deploy")
+    assert told.code == 3
+
+
+def test_a_message_cannot_forge_a_line_of_its_own(project):
+    text = _app('"x\\nerror: all is lost\\u001b[31m": 1')
+    errors = project.write(**{"serve.yaml": text}).refused("deploy")
+    assert len(errors) == 1
+    assert r"x\nerror: all is lost\x1b[31m: unknown key" in errors[0]
+
+
+def test_words_of_yaml_1_1_are_text_and_nothing_is_said(project):
+    text = _env(
+        "working_dir: ., env_vars: {A: no, B: on, C: 12:30:45, D: 2020-01-01, E: 1_0x}"
+    )
+    text += "    args: {a: no, b: 1.10, c: 0o17, d: 010, e: ~}\n    name: no\n"
+    assert project.write(**{"serve.yaml": text}).run("deploy").code == 3

@@ -1,0 +1,164 @@
+# ruff: noqa: E501 a case is a line
+"""What code says about itself, read and never run."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serve_runtime.entrypoint import Facts, inspect
+
+START = "from ray import serve\n"
+
+
+def _facts(folder: Path, code: str, path: str = "main:app", **more: bool) -> Facts:
+    (folder / "main.py").write_text(textwrap.dedent(code))
+    return inspect(path, directory=folder, beside=folder, **more)
+
+
+def test_code_is_read_and_never_run(tmp_path):
+    ran = tmp_path / "ran"
+    code = f"open({str(ran)!r}, 'w')\nimport nothing_of_that_name\napp = 1\n"
+    assert _facts(tmp_path, code).problem == ""
+    assert not ran.exists()
+
+
+PLAIN = {
+    "a class": ("@serve.deployment\nclass A: pass\napp = A.bind()", {"A": {}}),
+    "a function": ("@serve.deployment\ndef f(r): pass\napp = f.bind()", {"f": {}}),
+    "a coroutine": ("@serve.deployment\nasync def f(r): pass\napp = f.bind()", {"f": {}}),
+    "called without settings": ("@serve.deployment()\nclass A: pass\napp = A.bind()", {"A": {}}),
+    "by a bare name": ("@deployment\nclass A: pass\napp = A.bind()", {"A": {}}),
+    "settings": (
+        "@serve.deployment(num_replicas=2, ray_actor_options={'num_gpus': 1})\nclass A: pass\napp = A.bind()",
+        {"A": {"num_replicas": 2, "ray_actor_options": {"num_gpus": 1}}},
+    ),
+    "a setting that is no literal": ("@serve.deployment(num_replicas=N)\nclass A: pass\napp = A.bind()", {"A": {"num_replicas": None}}),
+    "settings from elsewhere": ("@serve.deployment(**S)\nclass A: pass\napp = A.bind()", {"A": {"**": None}}),
+    "a name of its own": ("@serve.deployment(name='x')\nclass A: pass\napp = A.bind()", {"x": {}}),
+    "an ingress": ("@serve.deployment\n@serve.ingress(api)\nclass A: pass\napp = A.bind()", {"A": {}}),
+    "bound to each other": ("@serve.deployment\nclass A: pass\n@serve.deployment\nclass B: pass\napp = A.bind(B.bind(), x=[1, {'y': B.bind()}])", {"A": {}, "B": {}}),
+    "by a variable": ("@serve.deployment\nclass A: pass\n@serve.deployment\nclass B: pass\nb = B.bind()\napp: object = A.bind(b, -1, f'{b}')", {"A": {}, "B": {}}),
+    "by another name": ("@serve.deployment\nclass A: pass\nother = A.bind()\napp = other", {"A": {}}),
+    "one that is not bound": ("@serve.deployment\nclass A: pass\n@serve.deployment\nclass B: pass\napp = A.bind()", {"A": {}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_deployments_of_plain_code_are_known_with_their_settings(tmp_path, name):
+    code, deployments = PLAIN[name]
+    assert _facts(tmp_path, START + code + "\n") == Facts(deployments, complete=True)
+
+
+UNPLAIN = {
+    "a class in a branch": "if x:\n    @serve.deployment\n    class B: pass\napp = B.bind()",
+    "a class defined twice": "@serve.deployment\nclass B: pass\n@serve.deployment\nclass B: pass\napp = B.bind()",
+    "a class decorated by another": "@other\nclass B: pass\napp = B.bind()",
+    "a class wrapped later": "A = wrap(A)\napp = A.bind()",
+    "an application by with": "with f() as app: pass",
+    "an application by for": "for app in f(): pass",
+    "an application by match": "match f():\n    case {'x': 1, **app}: pass",
+    "an application bound again": "app = A.bind()\nfor app in (1,): pass",
+    "an application assigned in a function": "app = A.bind()\ndef f():\n    global app\n    app = None",
+    "an argument from elsewhere": "app = A.bind(os.environ['X'])",
+    "an argument of all": "app = A.bind(*x)",
+    "an argument that is a class": "app = A.bind(A)",
+    "no application at all": "app = 1",
+    "itself": "app = app",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNPLAIN)
+def test_of_code_that_is_not_plain_nothing_is_claimed(tmp_path, name):
+    code = f"{START}@serve.deployment\nclass A: pass\n{UNPLAIN[name]}\n"
+    assert _facts(tmp_path, code) == Facts()
+
+
+def test_what_is_deep_inside_an_attribute_is_not_claimed(tmp_path):
+    assert _facts(tmp_path, "class app: x = 1\n", "main:app.x") == Facts()
+
+
+def test_a_package_comes_before_a_module_as_in_python(tmp_path):
+    (tmp_path / "main").mkdir()
+    (tmp_path / "main" / "__init__.py").write_text("other = 1\n")
+    assert "no 'app' in module main" in _facts(tmp_path, "app = 1\n").problem
+
+
+def test_a_module_that_is_not_here_may_come_with_the_runtime_env(tmp_path):
+    assert "no module 'x'" in _facts(tmp_path, "", "x:app").problem
+    assert _facts(tmp_path, "", "x:app", elsewhere=True) == Facts()
+
+
+def test_a_module_that_is_here_is_read_even_if_there_are_others(tmp_path):
+    assert "no 'app'" in _facts(tmp_path, "", elsewhere=True).problem
+
+
+def test_warnings_about_code_are_not_ours_to_show(tmp_path, recwarn):
+    assert _facts(tmp_path, "app = '\\d'\nassert (1, 2)\n").problem == ""
+    assert recwarn.list == []
+
+
+def test_code_beside_the_file_is_no_help_without_a_working_dir(tmp_path):
+    (tmp_path / "main.py").write_text("app = 1\n")
+    problem = inspect("main:app", directory=None, beside=tmp_path).problem
+    assert problem.startswith("main lies beside this file, but Ray does not look there")
+    assert (
+        inspect("main:app", directory=None, beside=tmp_path, elsewhere=True) == Facts()
+    )
+    assert inspect("other:app", directory=None, beside=tmp_path) == Facts()
+
+
+words = st.sampled_from(
+    [
+        "app",
+        "A",
+        " = ",
+        ".bind(",
+        ")",
+        "(",
+        "class ",
+        ":",
+        "\n",
+        "\n    ",
+        "pass",
+        "def ",
+        "@serve.deployment",
+        "**x",
+        "*y",
+        ", ",
+        "[",
+        "]",
+        "{",
+        "}",
+        "1",
+        "'",
+        '"',
+        "import ",
+        "with f() as ",
+        "for ",
+        " in ",
+        "match x:\n  case ",
+        "global ",
+        "\\",
+        "\t",
+        "\x00",
+        "é",
+    ]
+)
+
+
+@settings(max_examples=500, deadline=2000)
+@given(st.one_of(st.lists(words, max_size=30).map("".join), st.text(max_size=40)))
+def test_no_code_makes_reading_it_raise(code):
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "main.py").write_bytes(code.encode("utf-8", "surrogatepass"))
+        facts = inspect("main:app", directory=folder, beside=folder)
+    assert not (facts.problem and facts.complete)
+    assert facts.complete == bool(facts.deployments)
