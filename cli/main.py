@@ -32,7 +32,7 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")
 ]
 Timeout = Annotated[
-    float, typer.Option("--timeout", min=1, help="Seconds to wait before going back.")
+    float, typer.Option("--timeout", min=1, help="Seconds to wait for it to be done.")
 ]
 
 

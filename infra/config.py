@@ -72,8 +72,9 @@ def _labels(value: dict[str, str]) -> dict[str, str]:
                 f"{key}: {text}: Ray's rule for labels: letters, digits, '-', '_', '.',"
                 " at most 63 characters"
             )
-        if key.startswith("ray.io/"):
-            raise ValueError(f"{key}: labels under ray.io/ are set by Ray itself")
+        if key.startswith(("ray.io/", "raylift.io/")):
+            owner = key.split("/")[0]
+            raise ValueError(f"{key}: labels under {owner}/ are not for you to set")
     return value
 
 

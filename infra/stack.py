@@ -59,6 +59,9 @@ class Stack(Protocol):
     def why_dead(self) -> str:
         """Which node ended and why, from its own log; empty while all live."""
 
+    def silent_nodes(self) -> list[str]:
+        """Nodes that do not answer at this moment, by name."""
+
     def destroy(self, *, progress: Callable[[str], None]) -> bool:
         """End everything of the stack; False when there was nothing.
 

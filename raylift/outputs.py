@@ -9,10 +9,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# A node says by this label which start of which node of the stack it is.
+NODE_LABEL = "raylift.io/node"
+
+
 @dataclass(frozen=True, slots=True)
 class StackOutputs:
     """One place to serve from, as it is now.
 
+    `nodes` are its nodes beside the head, each as the value of its label NODE_LABEL.
     `token` is the cluster's Ray token; it stays out of `repr` and of every output.
     `state_dir` is where the release ledger and the code packages of the local
     target live.
@@ -26,6 +31,7 @@ class StackOutputs:
     grpc_port: int
     ingress: Literal["haproxy", "python"]
     ray_version: str
+    nodes: tuple[str, ...]
     state_dir: Path
     token: str = field(repr=False)
 

@@ -39,6 +39,9 @@ class Cluster(Protocol):
             Unreachable: it is not known whether Ray took it.
         """
 
+    def reapply(self) -> dict[str, dict[str, Any]]:
+        """Write the desired document once more; returns its applications."""
+
     def restore(self, release: Release) -> dict[str, dict[str, Any] | None]:
         """Put the last good document of each application of a release back.
 

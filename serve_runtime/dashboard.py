@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import urllib3
 
 from raylift.errors import Denied, RayliftError, Unreachable
+from raylift.outputs import NODE_LABEL
 
 if TYPE_CHECKING:
     from raylift.outputs import StackOutputs
@@ -40,6 +41,11 @@ class Node:
     alive: bool
     resources: dict[str, float]
     labels: dict[str, str]
+
+    @property
+    def mark(self) -> str:
+        """Which node of the stack it is; empty for the head, or when it is dead."""
+        return self.labels.get(NODE_LABEL, "") if self.alive else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,12 @@ class Dashboard:
         response = self._send("PUT", _APPLICATIONS, json=document)
         if response.status != HTTPStatus.OK:
             raise Rejected(f"Ray refused the config: {_reason(response.text)}")
+
+    def stop_serve(self) -> None:
+        """End all of Serve: applications, proxies, controller. Returns when done."""
+        response = self._send("DELETE", _APPLICATIONS)
+        if response.status != HTTPStatus.OK:
+            raise Unreachable(f"Serve was not stopped: {_reason(response.text)}")
 
     def nodes(self) -> list[Node]:
         """Every node that Ray knows."""

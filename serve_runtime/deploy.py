@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from raylift.errors import NotRolledBack, RayliftError, RolledBack
+from raylift.errors import NotRolledBack, RayliftError, RolledBack, Unreachable
 from serve_runtime import preflight
 from serve_runtime.capacity import free_resources
 from serve_runtime.defaults import Added, add_defaults
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # After a failed deploy the old version needs its own time to serve again.
 _ROLLBACK_SECONDS = 120.0
+_COMING_BACK_SECONDS = 60.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Prepared:
     """What a deploy will do, complete but for the doing."""
 
     plan: Plan
+    wanted: dict[str, dict[str, Any]]
     base: Desired
     options: dict[str, Any]
     added: list[Added] = field(default_factory=list)
@@ -57,6 +62,7 @@ def prepare(
     there = _there(base, details)
     nodes = cluster.dashboard.nodes()
     preflight.refuse_changed_options(config.options, details)
+    preflight.refuse_moved(cluster.outputs, details)
     preflight.refuse_taken_port(cluster.outputs, details)
     free = free_resources(nodes, applications_of(details))
     wanted: dict[str, dict[str, Any]] = {}
@@ -73,7 +79,7 @@ def prepare(
         wanted[shipped.name] = shipped.document
     decided = plan(wanted, there, unsettled=_unsettled(cluster, details), prune=prune)
     preflight.refuse_taken_routes(decided, there)
-    return Prepared(decided, base, config.options, added, sent)
+    return Prepared(decided, wanted, base, config.options, added, sent)
 
 
 def deploy(
@@ -86,12 +92,20 @@ def deploy(
     """Do what was prepared; None when there was nothing to do.
 
     Raises:
+        DeployFailed: there was nothing to do, but the data plane does not answer.
         RolledBack: it failed with this cause; what served before serves again.
         NotRolledBack: it failed, and going back failed too.
     """
-    if prepared.plan.nothing_to_do:
-        return None
     documents = prepared.plan.documents
+    if prepared.plan.nothing_to_do:
+        watch = Watch(
+            cluster.dashboard,
+            prepared.wanted,
+            timeout_s=timeout_s,
+            on_change=on_change,
+        )
+        watch.until_done()
+        return None
     release = cluster.submit(documents, base=prepared.base, options=prepared.options)
     watch = Watch(
         cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change
@@ -117,7 +131,10 @@ def delete(
         RayliftError: one was still there at the deadline.
     """
     base = cluster.desired()
-    there = _there(base, cluster.dashboard.serve_details())
+    live = applications_of(cluster.dashboard.serve_details())
+    there = {a.name for a in live if a.source != "imperative"}
+    # One whose delete was cut off may be on its way out: it is waited for as well.
+    there.update(*(release.documents for release in cluster.unfinished()))
     found = [name for name in names if name in there]
     if not found:
         return []
@@ -133,6 +150,59 @@ def delete(
         raise RayliftError(str(failed), hint="raylift status") from None
     cluster.close(release, "good")
     return found
+
+
+def settle(
+    cluster: Cluster,
+    *,
+    restarted: bool,
+    timeout_s: float,
+    on_change: Callable[[Seen], None],
+) -> None:
+    """After `up`: what is desired runs, and at the stack's own address.
+
+    Args:
+        cluster: The cluster, whose dashboard answers.
+        restarted: Whether its head is new; its applications are then awaited.
+        timeout_s: How long they may take.
+        on_change: Told of each change while waiting.
+
+    Raises:
+        RayliftError: the stack is up, but does not serve what it should.
+    """
+    if not cluster.desired().applications:
+        return
+    if not restarted and not _has_moved(cluster):
+        return
+    documents = _patiently(cluster.reapply)
+    if _has_moved(cluster):
+        cluster.dashboard.stop_serve()
+        documents = cluster.reapply()
+    watch = Watch(
+        cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change
+    )
+    try:
+        watch.until_done()
+    except DeployFailed as failed:
+        text = f"the stack is up, but does not serve all it should: {failed}"
+        raise RayliftError(text, hint="raylift status, then raylift deploy") from None
+
+
+def _has_moved(cluster: Cluster) -> bool:
+    details = _patiently(cluster.dashboard.serve_details)
+    return preflight.has_moved(cluster.outputs, details)
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """While Serve comes back from Ray's storage it may not answer at once."""
+    deadline = time.monotonic() + _COMING_BACK_SECONDS
+    while True:
+        try:
+            return ask()
+        except Unreachable:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.2)
 
 
 def _go_back(
@@ -161,7 +231,7 @@ def _go_back(
     new = sorted(name for name, document in documents.items() if document is None)
     old = sorted(name for name, document in documents.items() if document is not None)
     outcome = [f"the last good version of {', '.join(old)} serves again"] if old else []
-    outcome += [f"{', '.join(new)} was new and is removed"] if new else []
+    outcome += [f"removed, since new: {', '.join(new)}"] if new else []
     raise RolledBack(f"deploy failed: {cause}", hint="; ".join(outcome))
 
 

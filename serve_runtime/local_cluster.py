@@ -71,6 +71,13 @@ class LocalCluster:
                 raise
             return release
 
+    def reapply(self) -> dict[str, dict[str, Any]]:
+        """PUT what is desired, at the address that the stack has now."""
+        with self._locked():
+            now = self.desired()
+            self._put(now, {}, now.options, version=now.version)
+            return now.applications
+
     def restore(self, release: Release) -> dict[str, dict[str, Any] | None]:
         """PUT the last good documents of the release's applications."""
         with self._locked():

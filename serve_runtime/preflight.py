@@ -45,6 +45,27 @@ def refuse_changed_options(options: dict[str, Any], details: dict[str, Any]) -> 
                 )
 
 
+def has_moved(outputs: StackOutputs, details: dict[str, Any]) -> bool:
+    """Whether Serve runs at another address than the stack has.
+
+    It keeps the one it started with, also when it comes back from Ray's storage.
+    """
+    http, grpc = details.get("http_options"), details.get("grpc_options")
+    if not http or not grpc:
+        return False
+    there = (http.get("host"), http.get("port"), grpc.get("port"))
+    return there != (outputs.serve_host, outputs.serve_port, outputs.grpc_port)
+
+
+def refuse_moved(outputs: StackOutputs, details: dict[str, Any]) -> None:
+    """Nothing that is deployed would answer where the stack says."""
+    if has_moved(outputs, details):
+        raise CannotWork(
+            f"Serve does not run at {outputs.serve_url}, where the stack has it",
+            hint=f"raylift up -s {outputs.stack} moves it",
+        )
+
+
 def refuse_taken_port(outputs: StackOutputs, details: dict[str, Any]) -> None:
     """Ray would start half of Serve and answer 500."""
     if not details.get("proxies") and probe.port_is_taken(outputs):

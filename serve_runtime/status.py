@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from serve_runtime.diagnosis import why
+
 if TYPE_CHECKING:
     from serve_runtime.dashboard import Node
     from serve_runtime.release import Release
@@ -70,15 +72,19 @@ class ClusterStatus:
     nodes: tuple[Node, ...]
     applications: tuple[ApplicationStatus, ...]
     unfinished: tuple[Release, ...] = ()
+    missing_nodes: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[str]:
         """What is not well, a line each; empty when all is."""
-        found = [
-            f"application '{a.name}' is {a.status}"
-            for a in self.applications
-            if a.status != "RUNNING"
-        ]
+        found = [f"node {name} does not answer" for name in self.missing_nodes]
+        for application in self.applications:
+            if application.status != "RUNNING":
+                cause = why(application, self.nodes)
+                told = f": {cause}" if cause else ""
+                found.append(
+                    f"application '{application.name}' is {application.status}{told}"
+                )
         if self.applications and not self.answering:
             found.append(f"the data plane does not answer at {self.serve_url}")
         elif self.answering:

@@ -207,7 +207,7 @@ GROUPS = {
         "a resource of Ray's own",
     ),
     "a negative resource": ("{name: a, resources: {x: -1}}", ".x: must be 0 or more"),
-    "a label of Ray's": ("{name: a, labels: {ray.io/x: y}}", "labels under ray.io/"),
+    "a label of Ray's": ("{name: a, labels: {ray.io/x: y}}", "are not for you to set"),
     "a label with a space": ("{name: a, labels: {x: a b}}", "Ray's rule for labels"),
     "a label that is a number": ("{name: a, labels: {x: 1}}", "must be text"),
     "an AWS key": (

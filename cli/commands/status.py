@@ -16,6 +16,7 @@ from serve_runtime.status import ClusterStatus, applications_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from infra.stack import Stack
     from serve_runtime.cluster import Cluster
 
 _WATCH_SECONDS = 0.5
@@ -23,10 +24,11 @@ _WATCH_SECONDS = 0.5
 
 def run(stack_name: str, *, watch: bool, as_json: bool) -> None:
     """Show the status; exit 1 if anything is not well."""
-    with cluster_of(stack_here(stack_name)) as cluster:
+    stack = stack_here(stack_name)
+    with cluster_of(stack) as cluster:
         if watch and not as_json:
-            view.watch_status(_looks(cluster))
-        look = look_at(cluster)
+            view.watch_status(_looks(cluster, stack))
+        look = look_at(cluster, stack)
     if as_json:
         terminal.print_json(view.status_json(look))
     else:
@@ -35,10 +37,14 @@ def run(stack_name: str, *, watch: bool, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def look_at(cluster: Cluster) -> ClusterStatus:
+def look_at(cluster: Cluster, stack: Stack) -> ClusterStatus:
     """One look: what Ray says, and what the data plane does."""
     details = cluster.dashboard.serve_details()
     routes = probe.routes(cluster.outputs)
+    nodes = tuple(cluster.dashboard.nodes())
+    # Ray takes a dead node for alive for 10 s; its port tells at once.
+    lost = set(cluster.outputs.nodes) - {node.mark for node in nodes}
+    missing = {mark.rsplit(".", 1)[0] for mark in lost}
     return ClusterStatus(
         stack=cluster.outputs.stack,
         ray_version=cluster.outputs.ray_version,
@@ -49,13 +55,14 @@ def look_at(cluster: Cluster) -> ClusterStatus:
             node: item.get("status", "")
             for node, item in (details.get("proxies") or {}).items()
         },
-        nodes=tuple(cluster.dashboard.nodes()),
+        nodes=nodes,
         applications=applications_of(details),
         unfinished=tuple(cluster.unfinished()),
+        missing_nodes=tuple(sorted(missing | set(stack.silent_nodes()))),
     )
 
 
-def _looks(cluster: Cluster) -> Iterator[ClusterStatus]:
+def _looks(cluster: Cluster, stack: Stack) -> Iterator[ClusterStatus]:
     while True:
-        yield look_at(cluster)
+        yield look_at(cluster, stack)
         time.sleep(_WATCH_SECONDS)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from cli.connect import stack_here
+from cli.connect import cluster_of, stack_here
 from cli.output import stack as view
 from cli.output import terminal
+from cli.output.deploy import Progress
 from raylift.errors import CannotWork, Unreachable
 from serve_runtime.dashboard import Dashboard
+from serve_runtime.deploy import settle
 
 if TYPE_CHECKING:
     from infra.stack import Stack
     from raylift.outputs import StackOutputs
 
 _READY_SECONDS = 150
+_SERVING_SECONDS = 300.0
 _POLL_SECONDS = 0.05
 
 
@@ -30,6 +33,14 @@ def run(name: str, *, dry_run: bool, restart: bool, as_json: bool) -> None:
         return
     outputs = stack.up(progress=terminal.say, restart=restart)
     wait_until_ready(stack, outputs)
+    restarted = any(change.what == "head" for change in changes)
+    with cluster_of(stack) as cluster, Progress() as progress:
+        settle(
+            cluster,
+            restarted=restarted,
+            timeout_s=_SERVING_SECONDS,
+            on_change=progress,
+        )
     if not changes:
         terminal.say("nothing to do")
     if as_json:
@@ -38,7 +49,9 @@ def run(name: str, *, dry_run: bool, restart: bool, as_json: bool) -> None:
         view.show_outputs(outputs)
 
 
-def wait_until_ready(stack: Stack, outputs: StackOutputs) -> None:
+def wait_until_ready(
+    stack: Stack, outputs: StackOutputs, *, retried: bool = False
+) -> None:
     """Wait until the dashboard answers and every node of the stack has joined.
 
     Raises:
@@ -46,14 +59,13 @@ def wait_until_ready(stack: Stack, outputs: StackOutputs) -> None:
         Unreachable: it took too long.
     """
     deadline = time.monotonic() + _READY_SECONDS
-    retried = False
     with Dashboard(outputs, timeout_s=5) as dashboard:
-        while waiting_for := _waiting_for(dashboard, nodes=stack.node_count):
+        while waiting_for := _waiting_for(dashboard):
             if (reason := stack.why_dead()) and not retried:
                 terminal.say(f"{reason}; starting it again")
-                stack.up(progress=terminal.say)
-                retried = True
-            elif reason:
+                wait_until_ready(stack, stack.up(progress=terminal.say), retried=True)
+                return
+            if reason:
                 raise CannotWork(
                     f"Ray ended while starting: {reason}",
                     hint="run the same command again",
@@ -66,11 +78,13 @@ def wait_until_ready(stack: Stack, outputs: StackOutputs) -> None:
             time.sleep(_POLL_SECONDS)
 
 
-def _waiting_for(dashboard: Dashboard, *, nodes: int) -> str:
+def _waiting_for(dashboard: Dashboard) -> str:
     """What is not there yet; empty once all is."""
+    expected = set(dashboard.outputs.nodes)
     try:
         dashboard.version()
-        joined = 1 if nodes == 1 else sum(node.alive for node in dashboard.nodes())
+        joined = {node.mark for node in dashboard.nodes()} if expected else set()
     except Unreachable as error:
         return str(error)
-    return f"{joined} of {nodes} nodes have joined" if joined < nodes else ""
+    missing = sorted(expected - joined)
+    return f"not joined yet: {', '.join(missing)}" if missing else ""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from serve_runtime.status import ApplicationStatus, ClusterStatus, DeploymentStatus
 
 
+# Labels that Ray and raylift give themselves.
+_NOT_OWN = ("ray.io/", "raylift.io/")
+
+
 def show_status(status: ClusterStatus) -> None:
     """A stack's status as tables."""
     out.print(status_view(status))
@@ -25,9 +29,11 @@ def show_status(status: ClusterStatus) -> None:
 def status_view(status: ClusterStatus) -> Group:
     """A stack's status as something rich can draw again and again."""
     head = Text(f"stack {status.stack}  Ray {status.ray_version}  {status.serve_url} ")
+    silent = "does not answer" if status.applications else "serves nothing yet"
+    colour = "red" if status.applications else "dim"
     head.append(
-        "answers" if status.answering else "does not answer",
-        style="green" if status.answering else "red" if status.applications else "dim",
+        "answers" if status.answering else silent,
+        style="green" if status.answering else colour,
     )
     parts: list[Any] = [head, Text(), _nodes_table(status), Text()]
     if status.applications:
@@ -59,11 +65,11 @@ def _nodes_table(status: ClusterStatus) -> Table:
             for key, value in sorted(node.resources.items())
             if not key.startswith("node:") and key != "object_store_memory"
         }
-        labels = {k: v for k, v in node.labels.items() if not k.startswith("ray.io/")}
+        own = {k: v for k, v in node.labels.items() if not k.startswith(_NOT_OWN)}
         rows.add_row(
-            f"{node.node_id[:8]}{' (head)' if node.is_head else ''}",
+            "head" if node.is_head else node.mark.rsplit(".", 1)[0] or node.node_id[:8],
             ", ".join(f"{k} {_amount(k, v)}" for k, v in resources.items()),
-            ", ".join(f"{k}={v}" for k, v in sorted(labels.items())),
+            ", ".join(f"{k}={v}" for k, v in sorted(own.items())),
             state_text(status.proxies.get(node.node_id, "")),
         )
     return rows
@@ -76,10 +82,6 @@ def _applications_table(status: ClusterStatus) -> Table:
         lines = [(d.name, replicas_text(d)) for d in a.deployments] or [("", "")]
         for index, row in enumerate(lines):
             rows.add_row(*(first if index == 0 else ("", "", "")), *row)
-        if a.message and a.status != "RUNNING":
-            from serve_runtime.diagnosis import explain
-
-            rows.add_row("", "", Text(explain(a.message), style="red"), "", "")
     return rows
 
 

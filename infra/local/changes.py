@@ -23,18 +23,17 @@ def node_names(config: StackConfig) -> list[str]:
 
 
 def node_indices(
-    config: StackConfig, applied: Applied | None, *, fresh: bool
+    config: StackConfig, applied: Applied | None, *, starting: set[str]
 ) -> dict[str, int]:
-    """An index for each node; one that runs keeps it, and so its ports.
+    """An index for each node; one that goes on keeps it, and so its ports.
 
-    With a `fresh` head none keeps it: a head that comes back remembers the nodes it had
-    and would take a new one on an old one's ports for that one.
+    One that starts gets an index that was not in use: a head remembers the nodes it had
+    for a while, and would take a new one on an old one's ports for that one.
     """
     had = applied.nodes if applied else {}
     names = node_names(config)
-    kept = {HEAD: 0}
-    if not fresh:
-        kept |= {name: index for name, index in had.items() if name in names}
+    going_on = had.keys() & set(names) - starting
+    kept = {HEAD: 0} | {name: had[name] for name in going_on}
     taken = {0, *had.values()}
     free = (index for index in range(1, MAX_NODES) if index not in taken)
     again = iter(sorted(taken - set(kept.values())))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.local.processes import NODE_MARK, STACK_MARK
+from raylift.outputs import NODE_LABEL
 
 if TYPE_CHECKING:
     from infra.config import Head, NodeGroup, StackConfig
@@ -71,7 +72,7 @@ def plan_nodes(
             argv = [
                 *_ray_start(folders, ports.of_node(indices[name])),
                 f"--address=0.0.0.0:{ports.gcs}",
-                *_claims(group, config),
+                *_claims(group, config, mark=node_mark(name, indices)),
             ]
             environment = _environment(config, name, ports=ports, folders=folders)
             nodes.append(Node(name, argv, environment))
@@ -102,15 +103,22 @@ def _head(config: StackConfig, *, ports: Ports, folders: Folders) -> Node:
     return Node(HEAD, argv, environment)
 
 
+_PORTS = (
+    "dashboard-agent-listen-port",
+    "dashboard-agent-grpc-port",
+    "runtime-env-agent-port",
+    "metrics-export-port",
+    "node-manager-port",
+    "object-manager-port",
+)
+
+
+def raylet_port(ports: range) -> int:
+    """Where the raylet of a node with these ports listens, for as long as it lives."""
+    return ports[_PORTS.index("node-manager-port")]
+
+
 def _ray_start(folders: Folders, ports: range) -> list[str]:
-    names = (
-        "dashboard-agent-listen-port",
-        "dashboard-agent-grpc-port",
-        "runtime-env-agent-port",
-        "metrics-export-port",
-        "node-manager-port",
-        "object-manager-port",
-    )
     return [
         str(Path(sys.executable).with_name("ray")),
         "start",
@@ -120,18 +128,26 @@ def _ray_start(folders: Folders, ports: range) -> list[str]:
         f"--temp-dir={folders.ray}",
         "--min-worker-port=0",
         "--max-worker-port=0",
-        *(f"--{name}={port}" for name, port in zip(names, ports, strict=False)),
+        *(f"--{name}={port}" for name, port in zip(_PORTS, ports, strict=False)),
     ]
 
 
-def _claims(node: Head | NodeGroup, config: StackConfig) -> list[str]:
+def node_mark(name: str, indices: dict[str, int]) -> str:
+    """`l4-0.3`: a node that is started again is another one to Ray, and to us."""
+    return f"{name}.{indices[name]}"
+
+
+def _claims(
+    node: Head | NodeGroup, config: StackConfig, *, mark: str = ""
+) -> list[str]:
+    labels = {**node.labels, **({NODE_LABEL: mark} if mark else {})}
     options: dict[str, Any] = {
         "num-cpus": node.num_cpus if node.num_cpus is None else int(node.num_cpus),
         "num-gpus": node.num_gpus,
         "memory": node.memory,
         "object-store-memory": config.ray.object_store_memory,
         "resources": json.dumps(node.resources) if node.resources else None,
-        "labels": ",".join(f"{k}={v}" for k, v in sorted(node.labels.items())) or None,
+        "labels": ",".join(f"{k}={v}" for k, v in sorted(labels.items())) or None,
     }
     return [f"--{key}={value}" for key, value in options.items() if value is not None]
 

@@ -59,16 +59,20 @@ def find(state_dir: Path) -> list[NodeProcess]:
     return found
 
 
-def leaders(processes: Iterable[NodeProcess]) -> set[str]:
-    """Names of the nodes that run."""
-    return {found.node for found in processes if found.is_leader}
+def leaders(processes: Iterable[NodeProcess]) -> dict[str, float]:
+    """Nodes that run, and for how many seconds."""
+    found = {}
+    for process in processes:
+        if process.is_leader:
+            found[process.node] = time.time() - process.process.create_time()
+    return found
 
 
 def start(
     argv: list[str], *, environment: dict[str, str], cwd: Path, log: Path
 ) -> subprocess.Popen[bytes]:
     """Start a node in a session of its own, so that no Ctrl-C of ours reaches it."""
-    with log.open("ab") as stream:
+    with log.open("wb") as stream:
         return subprocess.Popen(
             argv,
             env=environment,

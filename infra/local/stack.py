@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import time
@@ -16,12 +17,20 @@ from infra.local import processes
 from infra.local.applied import Applied, load, save
 from infra.local.changes import frozen, node_indices, node_names, plan_changes
 from infra.local.haproxy import write_wrapper
-from infra.local.nodes import HEAD, Folders, Node, plan_nodes
+from infra.local.nodes import (
+    HEAD,
+    Folders,
+    Node,
+    node_mark,
+    plan_nodes,
+    raylet_port,
+)
 from infra.local.ports import MAX_NODES, Ports
 from infra.stack import Change
 from raylift.errors import CannotWork, Denied, InputFailed, LeftBehind
 from raylift.files import locked, make_private_dir, write_private
 from raylift.outputs import StackOutputs
+from raylift.wording import printable
 
 if TYPE_CHECKING:
     import contextlib
@@ -31,6 +40,9 @@ if TYPE_CHECKING:
     from infra.config import StackConfig
 
 _START_SECONDS = 60
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# Until then a raylet that does not listen may be starting; after that it is dead.
+_STARTING_SECONDS = 60.0
 
 
 class LocalStack:
@@ -60,7 +72,7 @@ class LocalStack:
 
     def exists(self) -> bool:
         """Whether a process or a file of the stack is there."""
-        return self._folders.state.exists() or bool(self._running())
+        return self._folders.state.exists() or bool(processes.find(self._folders.state))
 
     def preview(self, *, restart: bool = False) -> list[Change]:
         """What `up` would change.
@@ -93,7 +105,10 @@ class LocalStack:
         """How to reach the stack, also while its head is still starting."""
         applied = load(self._state_file)
         if applied is None or not self._head_lives(applied):
-            state = "is not up" if applied is None else "has stopped"
+            state = "has stopped"
+            if applied is None:
+                alive = processes.find(self._folders.state)
+                state = "has lost its state, but runs" if alive else "is not up"
             raise CannotWork(
                 f"stack '{self.name}' {state}", hint=f"raylift up -s {self.name}"
             )
@@ -107,18 +122,28 @@ class LocalStack:
             grpc_port=ports.grpc,
             ingress=applied.config["raylift:ray"]["ingress"],
             ray_version=applied.ray_version,
+            nodes=tuple(
+                node_mark(name, applied.nodes) for name in applied.nodes if name != HEAD
+            ),
             state_dir=self._folders.state,
             token=self._token(),
         )
 
     def why_dead(self) -> str:
         """The first node that should run and does not, with the end of its log."""
-        running = self._running()
+        running = self._running(load(self._state_file))
         for name in node_names(self.config):
             if name not in running:
                 said = _last_error(self._log(name)) or "it ended without a word"
                 return f"node {name}: {said}"
         return ""
+
+    def silent_nodes(self) -> list[str]:
+        """Nodes whose raylet does not listen: dead, or still starting. Quick to ask."""
+        applied = load(self._state_file)
+        if applied is None:
+            return []
+        return [name for name in applied.nodes if not _raylet_listens(applied, name)]
 
     def destroy(self, *, progress: Callable[[str], None]) -> bool:
         """End every process, remove every file, and look again.
@@ -144,7 +169,7 @@ class LocalStack:
     # -- deciding ------------------------------------------------------------
 
     def _preview(self, applied: Applied | None, *, restart: bool) -> list[Change]:
-        running = self._running()
+        running = self._running(applied)
         needed: list[str] = []
         if HEAD in running:
             needed = ["its state is lost"]
@@ -180,11 +205,11 @@ class LocalStack:
         with locked(_machine_lock(), what="ports of this machine", wait_s=120):
             processes.stop(self._folders.state, leaving)
             ports = self._ports(before, fresh=fresh)
-            indices = node_indices(self.config, before, fresh=fresh)
+            starting = {change.what for change in changes if change.action != "stop"}
+            indices = node_indices(self.config, before, starting=starting)
             self._prepare(ports)
             applied = Applied(ports, indices, self.config.resolved(), _ray_version())
             save(self._state_file, applied)
-            starting = {change.what for change in changes if change.action != "stop"}
             for node in plan_nodes(
                 self.config, ports=ports, indices=indices, folders=self._folders
             ):
@@ -280,12 +305,21 @@ class LocalStack:
                 hint=f"raylift up -s {self.name} --restart makes a new one",
             ) from None
 
-    def _running(self) -> set[str]:
-        return processes.leaders(processes.find(self._folders.state))
+    def _running(self, applied: Applied | None) -> set[str]:
+        """Nodes whose `ray start` lives and whose raylet listens or may soon."""
+        found = processes.find(self._folders.state)
+        return {
+            name
+            for name, seconds in processes.leaders(found).items()
+            if applied is None
+            or seconds < _STARTING_SECONDS
+            or name not in applied.nodes
+            or _raylet_listens(applied, name)
+        }
 
     def _head_lives(self, applied: Applied) -> bool:
         """By its port, which is quick to ask; while it starts, by its process."""
-        return port_choice.is_open(applied.ports.gcs) or HEAD in self._running()
+        return port_choice.is_open(applied.ports.gcs) or HEAD in self._running(applied)
 
     def _log(self, node: str) -> Path:
         return self._folders.state / "logs" / f"{node}.log"
@@ -324,14 +358,19 @@ def _ray_version() -> str:
     return importlib.metadata.version("ray")
 
 
+def _raylet_listens(applied: Applied, name: str) -> bool:
+    return port_choice.is_open(raylet_port(applied.ports.of_node(applied.nodes[name])))
+
+
 def _last_error(log: Path) -> str:
+    """The exception that ended a node, or what it said last."""
     try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    told = [line.strip() for line in lines if line.strip()]
-    errors = [line for line in told if "Error" in line or "error" in line]
-    return (errors or told or [""])[-1]
+    told = [line.strip() for line in _COLOUR.sub("", text).splitlines() if line.strip()]
+    errors = [line for line in told if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return printable((errors or told or [""])[-1], limit=300)
 
 
 def _remove(folder: Path) -> None:

@@ -16,7 +16,7 @@ FOLDERS = Folders(Path("/s"), Path("/r"))
 
 def _plan(**config):
     wanted = StackConfig.model_validate(config)
-    indices = node_indices(wanted, None, fresh=True)
+    indices = node_indices(wanted, None, starting=set())
     return plan_nodes(wanted, ports=PORTS, indices=indices, folders=FOLDERS)
 
 
@@ -33,7 +33,7 @@ def test_a_group_is_nodes_with_its_resources_and_labels_and_ports_of_their_own()
     assert _option(nodes[1], "num-gpus") == "1"
     assert _option(nodes[1], "memory") == str(2 << 30)
     assert _option(nodes[1], "resources") == '{"fast": 3.0}'
-    assert _option(nodes[1], "labels") == "a=b"
+    assert _option(nodes[1], "labels") == "a=b,raylift.io/node=l4-0.1"
     ports = [
         value
         for node in nodes
@@ -80,17 +80,17 @@ def _config(*groups: str, **more) -> StackConfig:
 
 
 def test_a_node_keeps_its_ports_when_a_group_before_it_goes():
-    indices = node_indices(_config("a", "b"), None, fresh=True)
+    indices = node_indices(_config("a", "b"), None, starting=set())
     before = _applied(_config("a", "b"), indices)
-    after = node_indices(_config("b", "c"), before, fresh=False)
+    after = node_indices(_config("b", "c"), before, starting={"c-0"})
     assert after["b-0"] == indices["b-0"]
     assert len(set(after.values())) == len(after) == 3
 
 
-def test_a_head_that_comes_back_finds_its_nodes_on_other_ports():
-    indices = node_indices(_config("a", "b"), None, fresh=True)
+def test_a_node_that_is_started_again_is_another_one_on_other_ports():
+    indices = node_indices(_config("a", "b"), None, starting=set())
     before = _applied(_config("a", "b"), indices)
-    after = node_indices(_config("a", "b"), before, fresh=True)
+    after = node_indices(_config("a", "b"), before, starting={"head", "a-0", "b-0"})
     assert after.pop("head") == indices.pop("head") == 0
     assert not set(after.values()) & set(indices.values())
     assert max(after.values()) < MAX_NODES
@@ -100,10 +100,12 @@ def test_a_stack_of_as_many_nodes_as_fit_can_restart():
     group = {"name": "a", "minSize": 16}
     many = [{**group, "name": name} for name in "ab"] + [{"name": "c", "minSize": 7}]
     config = StackConfig.model_validate({"nodeGroups": many})
-    indices = node_indices(config, None, fresh=True)
-    after = node_indices(config, _applied(config, indices), fresh=True)
+    indices = node_indices(config, None, starting=set())
+    after = node_indices(config, _applied(config, indices), starting=set(indices))
     assert sorted(after.values()) == list(range(MAX_NODES))
-    one = node_indices(config, _applied(config, {"head": 0, "x-0": 5}), fresh=True)
+    one = node_indices(
+        config, _applied(config, {"head": 0, "x-0": 5}), starting=set(indices)
+    )
     assert sorted(one.values()) == list(range(MAX_NODES))
 
 

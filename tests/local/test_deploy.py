@@ -148,7 +148,7 @@ def test_an_import_error_rolls_back_with_the_users_own_line(two):
 def test_a_new_application_that_fails_is_removed_again(two):
     two.write_serve("new.yaml", _app("new", "noimport", deployments=[]))
     result = two.run("deploy", "new.yaml", code=6)
-    assert "new was new and is removed" in result.stderr
+    assert "removed, since new: new" in result.stderr
     assert "new" not in {a["name"] for a in two.status()["applications"]}
 
 
@@ -331,3 +331,17 @@ app = Hello.bind()
 def _open_release(project) -> bool:
     files = sorted((project.state_dir / "releases").glob("*.json"))
     return bool(files) and json.loads(files[-1].read_text())["outcome"] == "open"
+
+
+def test_a_killed_delete_is_finished_by_the_same_command(two):
+    two.write_app("going")
+    two.write_serve("going.yaml", _app("going", "going"))
+    two.run("deploy", "going.yaml")
+    killed = two.start("delete", "going")
+    wait_until(lambda: _open_release(two))
+    killed.kill()
+    killed.communicate()
+    assert "going is deleted" in two.run("delete", "going").stdout
+    status = two.status()
+    assert "going" not in {a["name"] for a in status["applications"]}
+    assert status["problems"] == []

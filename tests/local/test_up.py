@@ -399,3 +399,44 @@ def test_the_outputs_as_json_hold_no_token(up):
     outputs = json.loads(result.stdout)
     assert outputs["version"] == 1
     assert (up.state_dir / "token").read_text().strip() not in result.stdout
+
+
+def test_a_changed_port_moves_the_applications_that_run(project):
+    project.run("up")
+    _deploy_hello(project)
+    old = project.ports["serve"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        new = probe.getsockname()[1]
+    stack_file = project.root / "stacks" / "Pulumi.local.yaml"
+    stack_file.write_text(f"config:\n  raylift:serve: {{port: {new}}}\n")
+    assert "raylift:serve.port" in project.run("up", code=3).stderr
+    project.run("up", "--restart")
+    assert project.ports["serve"] == new
+    assert project.get("/hello")[0] == 200
+    assert project.status()["healthy"]
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", old)) != 0
+    assert "= unchanged hello" in project.run("deploy").stdout
+
+
+def test_a_node_that_died_is_told_at_once_and_up_brings_another(tmp_path):
+    project = make_project(tmp_path, config=GROUPS)
+    try:
+        project.run("up")
+        raylet = next(
+            p
+            for p in project.processes()
+            if p.name() == "raylet" and p.environ()["RAYLIFT_NODE"] == "l4-0"
+        )
+        raylet.kill()
+        shown = project.run("status", code=1).stdout
+        assert "! node l4-0 does not answer" in shown
+        wait_until(lambda: "l4-0" in project.run("up", "--dry-run").stdout, seconds=70)
+        project.run("up")
+        status = project.status()
+        assert status["healthy"]
+        marks = [n["labels"].get("raylift.io/node") for n in status["nodes"]]
+        assert "l4-0.2" in marks
+    finally:
+        project.run("delete", "--yes")
