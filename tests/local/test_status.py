@@ -46,7 +46,7 @@ def talkative(up):
 
 def test_status_of_a_healthy_stack_is_zero_and_names_all_parts(talkative):
     shown = talkative.run("status").stdout
-    for part in ("answers", "(head)", "HEALTHY", "talk", "/talk", "RUNNING"):
+    for part in ("answers", "head", "HEALTHY", "talk", "/talk", "RUNNING"):
         assert part in shown
     status = talkative.status()
     assert status["version"] == 1
