@@ -9,7 +9,7 @@ import time
 import urllib.request
 
 import pytest
-from conftest import wait_until
+from project import wait_until
 
 pytestmark = pytest.mark.ray
 

@@ -10,7 +10,7 @@ import time
 
 import psutil
 import pytest
-from conftest import wait_until
+from project import wait_until
 
 pytestmark = pytest.mark.ray
 
@@ -155,7 +155,7 @@ def test_output_into_a_closed_pipe_ends_quietly(talkative):
 
 
 def talkative_raylift() -> str:
-    from conftest import RAYLIFT
+    from project import RAYLIFT
 
     return RAYLIFT
 

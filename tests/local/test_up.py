@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import RAYLIFT, make_project, processes_of, wait_until
+from project import RAYLIFT, make_project, processes_of, wait_until
 
 pytestmark = pytest.mark.ray
 

@@ -1,0 +1,43 @@
+"""One stack for every example, as its README says: up, deploy, ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from project import make_project
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+# More than this machine has: Ray places by what its nodes claim.
+STACK = """
+raylift:target: local
+raylift:nodeGroups:
+  - name: l4
+    numCpus: 4
+    numGpus: 1
+    memory: 2Gi
+    resources: {fast: 2}
+    labels: {accelerator: l4}
+raylift:ray: {head: {numCpus: 32}}
+"""
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory):
+    """A stack that is up for all examples, which run on it one after another."""
+    project = make_project(tmp_path_factory.mktemp("examples"), config=STACK)
+    project.run("up")
+    yield project
+    project.run("delete", "--yes")
+    assert project.processes() == []
+
+
+@pytest.fixture(scope="module")
+def example(stack, request):
+    """The stack with the example deployed that the test's module is named for."""
+    name = request.module.__name__.rpartition("test_")[2].replace("_", "-")
+    file = EXAMPLES / name / "serve.yaml"
+    before = set(stack.names())
+    stack.run("deploy", str(file))
+    yield stack
+    stack.run("delete", *(set(stack.names()) - before))

@@ -1,0 +1,149 @@
+"""A project in a temporary folder and raylift as its user runs it: a subprocess."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+RAYLIFT = str(Path(sys.executable).with_name("raylift"))
+
+HELLO = """
+import os
+from ray import serve
+
+@serve.deployment
+class Hello:
+    def __call__(self, request):
+        return f"{VERSION} {os.getpid()}"
+
+app = Hello.bind()
+"""
+
+
+@dataclass
+class Project:
+    """A raylift project; `run` returns the finished command."""
+
+    root: Path
+    stack: str = "local"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, timeout: float = 120, code: int | None = 0):
+        result = subprocess.run(
+            [RAYLIFT, *arguments],
+            cwd=self.root,
+            env={**os.environ, "RAYLIFT_STACK": self.stack, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        told = f"{arguments}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+        assert code is None or result.returncode == code, told
+        assert "Traceback (most recent call last)" not in result.stderr, told
+        return result
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [RAYLIFT, *arguments],
+            cwd=self.root,
+            env={**os.environ, "RAYLIFT_STACK": self.stack, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    def write_app(self, folder: str, *, version: str = "v1", code: str = HELLO) -> None:
+        self.write(f"{folder}/hello.py", f"VERSION = {version!r}\n{code}")
+
+    def write_serve(self, file: str, *applications: dict) -> None:
+        defaults = {"import_path": "hello:app"}
+        items = [{**defaults, **application} for application in applications]
+        self.write(file, json.dumps({"applications": items}))
+
+    @property
+    def state_dir(self) -> Path:
+        return self.root / ".raylift" / self.stack
+
+    @property
+    def ports(self) -> dict[str, int]:
+        return json.loads((self.state_dir / "state.json").read_text())["ports"]
+
+    def get(self, path: str, *, timeout: float = 10) -> tuple[int, str]:
+        url = f"http://127.0.0.1:{self.ports['serve']}{path}"
+        try:
+            with urllib.request.urlopen(url, timeout=timeout) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def status(self) -> dict:
+        return json.loads(self.run("status", "--json", code=None).stdout)
+
+    def names(self) -> list[str]:
+        return [a["name"] for a in self.status()["applications"]]
+
+    def application(self, name: str) -> dict:
+        return {a["name"]: a for a in self.status()["applications"]}[name]
+
+    def replica_pids(self, name: str) -> set[int]:
+        return {
+            replica["pid"]
+            for deployment in self.application(name)["deployments"]
+            for replica in deployment["replicas"]
+            if replica["state"] == "RUNNING"
+        }
+
+    def processes(self) -> list[psutil.Process]:
+        return processes_of(self.state_dir)
+
+
+def processes_of(state_dir: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("RAYLIFT_STACK_DIR") == str(state_dir):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def wait_until(check, *, seconds: float = 20, every: float = 0.1):
+    deadline = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s: {check}"
+        time.sleep(every)
+
+
+def make_project(root: Path, *, stack: str = "local", config: str = "") -> Project:
+    (root / "stacks").mkdir(parents=True)
+    (root / "Pulumi.yaml").write_text(
+        "name: t\nruntime: python\nstackConfigDir: stacks\n"
+    )
+    body = config or "raylift:target: local"
+    text = f"config:\n{textwrap.indent(textwrap.dedent(body), '  ')}\n"
+    (root / "stacks" / f"Pulumi.{stack}.yaml").write_text(text)
+    return Project(root.resolve(), stack)
