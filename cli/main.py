@@ -108,6 +108,22 @@ def deploy(
     prune: Annotated[
         bool, typer.Option("--prune", help="Delete applications not in the file.")
     ] = False,
+    canary: Annotated[
+        Optional[str],
+        typer.Option(
+            "--canary",
+            metavar="5,25,50,100",
+            help="Beside the old version; shift so many percent to it, step by step.",
+        ),
+    ] = None,
+    blue_green: Annotated[
+        bool,
+        typer.Option("--blue-green", help="As --canary 100: all traffic at once."),
+    ] = False,
+    step: Annotated[
+        str,
+        typer.Option("--step", help="How long each step is judged, as 60s or 5m."),
+    ] = "60s",
     dry_run: DryRun = False,
     timeout: Timeout = 300,
     yes: Yes = False,
@@ -115,15 +131,34 @@ def deploy(
 ) -> None:
     """Deploy Ray Serve applications; wait, verify, and go back if it fails."""
     from cli.commands.deploy import Request, run
+    from cli.steps import steps_of
 
     run(
         stack,
         Request(what, name=name, route_prefix=route_prefix, prune=prune),
+        steps_of(canary, blue_green=blue_green, step=step),
         dry_run=dry_run,
         timeout_s=timeout,
         yes=yes,
         as_json=json,
     )
+
+
+@app.command()
+def traffic(
+    application: Annotated[str, typer.Argument(metavar="APP", help="A splitter.")],
+    weights: Annotated[
+        Optional[list[str]],
+        typer.Argument(metavar="[ARM=WEIGHT]...", help="Default: show them."),
+    ] = None,
+    stack: Stack = "local",
+    timeout: Timeout = 60,
+    json: Json = False,
+) -> None:
+    """Show how a splitter splits its traffic, or give its arms other weights."""
+    from cli.commands.traffic import run
+
+    run(stack, application, weights or [], timeout_s=timeout, as_json=json)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from raylift.outputs import StackOutputs
@@ -28,10 +28,12 @@ class Cluster(Protocol):
         *,
         base: Desired,
         options: dict[str, Any],
+        back: Sequence[tuple[str, dict[str, Any] | None]] = (),
     ) -> Release:
         """Write these applications into the desired document and open a release.
 
-        Applications that are not named stay as they are.
+        Applications that are not named stay as they are. `back` is kept with the
+        release, for whoever finds it cut off.
 
         Raises:
             Conflict: one of them was changed since `base`, or is being deployed.
@@ -39,20 +41,23 @@ class Cluster(Protocol):
             Unreachable: it is not known whether Ray took it.
         """
 
+    def refuse_busy(self, names: Iterable[str]) -> None:
+        """Raise Conflict where one of these applications is being deployed."""
+
     def reapply(self) -> dict[str, dict[str, Any]]:
         """Write the desired document once more; returns its applications."""
 
-    def restore(self, release: Release) -> dict[str, dict[str, Any] | None]:
-        """Put the last good document of each application of a release back.
-
-        An application that never was good is taken away. Returns what was written.
-        """
+    def rewrite(self, documents: Mapping[str, dict[str, Any] | None]) -> None:
+        """Write applications of a release that is open and ours; None: take away."""
 
     def close(self, release: Release, outcome: Outcome, reason: str = "") -> None:
         """Write down how a release ended."""
 
     def unfinished(self) -> list[Release]:
         """Releases that nobody is working on any more and that never ended."""
+
+    def adopt(self, release: Release) -> bool:
+        """Hold a release that was cut off as our own; False if it is another's now."""
 
     def upload(self, directory: Path, *, place: str) -> tuple[str, int]:
         """Pack a directory and store it; its URI, and the bytes that were sent.

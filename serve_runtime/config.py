@@ -13,6 +13,7 @@ from raylift.model import refuse, validate
 from raylift.wording import did_you_mean, dotted, kind, printable
 from serve_runtime.entrypoint import Facts, inspect
 from serve_runtime.schema import ServeDeploy
+from serve_runtime.traffic import documents as splitter
 
 if TYPE_CHECKING:
     from raylift.document import Place
@@ -143,7 +144,9 @@ def _application(
     )
     place = document.place((*at, "import_path"))
     facts = Facts()
-    if directory or _working_dir(item) is None:
+    if splitter.is_splitter(item):
+        problems += splitter.problems(item, at=at, place=document.place)
+    elif directory or _working_dir(item) is None:
         facts = inspect(
             item["import_path"],
             directory=directory,

@@ -129,6 +129,14 @@ class Dashboard:
         response = self._send("GET", "/worker/traceback", fields=query)
         return response.text if response.status == HTTPStatus.OK else ""
 
+    def metric_targets(self) -> list[str]:
+        """`host:port` of everything that Prometheus should scrape."""
+        response = self._send("GET", "/api/prometheus/sd")
+        if response.status != HTTPStatus.OK:
+            raise Unreachable(f"no metric targets: {_reason(response.text)}")
+        groups = json.loads(response.text)
+        return [target for group in groups for target in group["targets"]]
+
     def _json(self, path: str) -> dict[str, Any]:
         response = self._send("GET", path)
         if response.status != HTTPStatus.OK:

@@ -18,7 +18,7 @@ from serve_runtime.dashboard import Rejected
 from serve_runtime.release import Desired, Release, author
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from raylift.outputs import StackOutputs
@@ -51,6 +51,7 @@ class LocalCluster:
         *,
         base: Desired,
         options: dict[str, Any],
+        back: Sequence[tuple[str, dict[str, Any] | None]] = (),
     ) -> Release:
         """Open a release, PUT, and write down what is desired now."""
         with self._locked():
@@ -58,7 +59,9 @@ class LocalCluster:
             self._refuse_conflict(documents, base=base, now=now)
             self._end_abandoned(documents)
             number = self._next_number(now)
-            release = Release(number, author(), time.time(), dict(documents))
+            release = Release(
+                number, author(), time.time(), dict(documents), back=list(back)
+            )
             self._hold(release)
             self._write(release)
             try:
@@ -71,6 +74,17 @@ class LocalCluster:
                 raise
             return release
 
+    def refuse_busy(self, names: Iterable[str]) -> None:
+        """Raise Conflict where a release that somebody works on names one of these."""
+        for release in self._open_releases():
+            both = sorted(set(names) & release.documents.keys())
+            if both and self._is_held(release.number):
+                raise Conflict(
+                    f"application '{both[0]}' is being deployed by {release.author}"
+                    f" (release {release.number})",
+                    hint="wait for it to end, then run the same command again",
+                )
+
     def reapply(self) -> dict[str, dict[str, Any]]:
         """PUT what is desired, at the address that the stack has now."""
         with self._locked():
@@ -78,13 +92,11 @@ class LocalCluster:
             self._put(now, {}, now.options, version=now.version)
             return now.applications
 
-    def restore(self, release: Release) -> dict[str, dict[str, Any] | None]:
-        """PUT the last good documents of the release's applications."""
+    def rewrite(self, documents: Mapping[str, dict[str, Any] | None]) -> None:
+        """PUT these, without a new release."""
         with self._locked():
             now = self.desired()
-            documents = {name: now.good.get(name) for name in release.documents}
             self._put(now, documents, now.options, version=now.version)
-            return documents
 
     def close(self, release: Release, outcome: Outcome, reason: str = "") -> None:
         """Write the outcome; after `good` its documents are what we go back to."""
@@ -104,6 +116,14 @@ class LocalCluster:
             for release in self._open_releases()
             if not self._is_held(release.number)
         ]
+
+    def adopt(self, release: Release) -> bool:
+        """Take the lock of a release that nobody holds."""
+        try:
+            self._hold(release)
+        except Conflict:
+            return False
+        return any(found.number == release.number for found in self._open_releases())
 
     def upload(self, directory: Path, *, place: str) -> tuple[str, int]:
         """A `file://` URI into `.raylift/<stack>/packages`, named by its content."""
@@ -176,14 +196,7 @@ class LocalCluster:
         base: Desired,
         now: Desired,
     ) -> None:
-        for release in self._open_releases():
-            both = sorted(documents.keys() & release.documents.keys())
-            if both and self._is_held(release.number):
-                raise Conflict(
-                    f"application '{both[0]}' is being deployed by {release.author}"
-                    f" (release {release.number})",
-                    hint="wait for it to end, then run the same command again",
-                )
+        self.refuse_busy(documents)
         for name in documents:
             if now.applications.get(name) != base.applications.get(name):
                 last = self._last_release_of(name)

@@ -15,7 +15,9 @@ class Release:
     """One entry of the ledger.
 
     `documents` holds the new document of each application it touched, None for one
-    it took away; `started` is seconds since the epoch, for people to read only.
+    it took away; `started` is seconds since the epoch, for people to read only. `back`
+    is of a release that shifts traffic, where half done must not stay: what puts the
+    old version back, one application after the other.
     """
 
     number: int
@@ -24,6 +26,7 @@ class Release:
     documents: dict[str, dict[str, Any] | None]
     outcome: Outcome = "open"
     reason: str = ""
+    back: list[tuple[str, dict[str, Any] | None]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

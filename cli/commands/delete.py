@@ -8,6 +8,7 @@ from cli.connect import cluster_of, stack_here
 from cli.output import deploy as view
 from cli.output import terminal
 from raylift.errors import RayliftError
+from serve_runtime.canary import recover
 from serve_runtime.deploy import delete
 from serve_runtime.status import applications_of
 
@@ -28,6 +29,7 @@ def run(stack_name: str, names: list[str], *, timeout_s: float, yes: bool) -> No
 
 def _delete_applications(stack: Stack, names: list[str], *, timeout_s: float) -> None:
     with cluster_of(stack) as cluster, view.Progress() as progress:
+        recover(cluster, say=terminal.say)
         gone = delete(cluster, names, timeout_s=timeout_s, on_change=progress)
     for name in names:
         terminal.show(f"{name} is deleted" if name in gone else f"{name} was not there")

@@ -12,12 +12,15 @@ from cli.output import deploy as view
 from cli.output import terminal
 from raylift.errors import InputFailed
 from serve_runtime import config as serve_config
-from serve_runtime.deploy import deploy, prepare
+from serve_runtime.canary import Rollout, prepare_canary, recover
+from serve_runtime.deploy import deploy
+from serve_runtime.prepare import prepare
 
 if TYPE_CHECKING:
+    from cli.steps import Steps
     from serve_runtime.cluster import Cluster
     from serve_runtime.config import ServeConfig
-    from serve_runtime.deploy import Prepared
+    from serve_runtime.prepare import Prepared
     from serve_runtime.release import Release
 
 
@@ -34,6 +37,7 @@ class Request:
 def run(
     stack_name: str,
     request: Request,
+    steps: Steps | None,
     *,
     dry_run: bool,
     timeout_s: float,
@@ -44,6 +48,8 @@ def run(
     config = _load(request)
     stack = stack_here(stack_name)
     with cluster_of(stack) as cluster:
+        if not dry_run:
+            recover(cluster, say=terminal.say)
         prepared = prepare(
             cluster,
             config,
@@ -52,10 +58,23 @@ def run(
         )
         if not as_json:
             view.show_plan(prepared)
+        canary = prepare_canary(cluster, prepared) if steps else None
         release = None
         if not dry_run:
             _confirm_deletions(prepared, yes=yes)
-            release = _carry_out(cluster, prepared, timeout_s=timeout_s)
+            with view.Progress() as progress:
+                if canary and steps:
+                    rollout = Rollout(
+                        cluster, canary, timeout_s=timeout_s, on_change=progress,
+                        say=terminal.say,
+                    )  # fmt: skip
+                    release = rollout.run(
+                        prepared, steps=steps.percents, step_s=steps.seconds
+                    )
+                else:
+                    release = deploy(
+                        cluster, prepared, timeout_s=timeout_s, on_change=progress
+                    )
         _report(cluster, prepared, release, dry_run=dry_run, as_json=as_json)
 
 
@@ -87,13 +106,6 @@ def _confirm_deletions(prepared: Prepared, *, yes: bool) -> None:
     gone = [c.application for c in prepared.plan.changes if c.action == "delete"]
     if gone:
         terminal.confirm(f"This deletes {', '.join(gone)}.", answer="yes", yes=yes)
-
-
-def _carry_out(
-    cluster: Cluster, prepared: Prepared, *, timeout_s: float
-) -> Release | None:
-    with view.Progress() as progress:
-        return deploy(cluster, prepared, timeout_s=timeout_s, on_change=progress)
 
 
 def _report(

@@ -15,8 +15,8 @@ from cli.output.terminal import COLOURS, SIGNS, err, out
 from raylift.wording import printable
 
 if TYPE_CHECKING:
-    from serve_runtime.deploy import Prepared
     from serve_runtime.plan import Change
+    from serve_runtime.prepare import Prepared
     from serve_runtime.status import ApplicationStatus
     from serve_runtime.watch import Seen
 
