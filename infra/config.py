@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from raylift.model import Strict
+from raylift.model import NotNegative, Strict
 from raylift.wording import kind
 
 Target = Literal["local", "kubernetes", "aws"]
@@ -48,12 +48,6 @@ def _host(value: str) -> str:
     return value
 
 
-def _number(value: object) -> object:
-    """YAML writes 2 where 2.0 is meant; strict mode would refuse it."""
-    is_int = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if is_int else value  # type: ignore[arg-type]
-
-
 def _size(value: object) -> object:
     """Bytes of a Kubernetes quantity such as 16Gi."""
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
@@ -85,10 +79,9 @@ def _resources(value: dict[str, float]) -> dict[str, float]:
     return value
 
 
-Number = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
 Size = Annotated[int | None, BeforeValidator(_size)]
 Labels = Annotated[dict[str, str], AfterValidator(_labels)]
-Resources = Annotated[dict[str, Number], AfterValidator(_resources)]
+Resources = Annotated[dict[str, NotNegative], AfterValidator(_resources)]
 PortNumber = Annotated[int, Field(ge=1024, le=65535)]
 
 
@@ -97,7 +90,7 @@ class NodeGroup(Section):
 
     name: Annotated[str, AfterValidator(_name)]
     min_size: Annotated[int, Field(ge=1, le=16)] = 1
-    num_cpus: Number = 1.0
+    num_cpus: NotNegative = 1.0
     num_gpus: Annotated[int, Field(ge=0)] = 0
     memory: Size = None
     resources: Resources = {}
@@ -107,7 +100,7 @@ class NodeGroup(Section):
 class Head(Section):
     """The node that runs Ray's control plane; on `local` it serves replicas too."""
 
-    num_cpus: Annotated[Number | None, Field()] = None
+    num_cpus: Annotated[NotNegative | None, Field()] = None
     num_gpus: Annotated[int, Field(ge=0)] = 0
     memory: Size = None
     resources: Resources = {}

@@ -7,9 +7,9 @@ place in the file and, for a word that nearly fits, the word that was meant.
 from __future__ import annotations
 
 import typing
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from raylift.errors import InputFailed, Problem
 from raylift.wording import did_you_mean, dotted, kind
@@ -33,6 +33,17 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     replaced: ClassVar[dict[str, str]] = {}
+
+
+def _as_float(value: object) -> object:
+    """YAML writes 2 where 2.0 is meant; strict mode would refuse it."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole else value  # type: ignore[arg-type]
+
+
+Number = Annotated[float, BeforeValidator(_as_float), Field(allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
 
 
 def validate(

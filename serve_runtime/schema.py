@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from raylift.model import Strict
+from raylift.model import NotNegative, Number, Positive, Strict
 from raylift.wording import did_you_mean, kind, printable
 
 _NAME = r"[^\W\d]\w*"
@@ -36,11 +36,6 @@ LogAttribute = Literal[
     "pathname", "process", "processName", "relativeCreated", "stack_info", "thread",
     "threadName", "taskName",
 ]  # fmt: skip
-
-
-def _number(value: object) -> object:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if whole else value  # type: ignore[arg-type]
 
 
 def _given(value: object) -> object:
@@ -166,11 +161,6 @@ def _dotted(value: object) -> object:
     return value
 
 
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[
-    float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)
-]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(gt=0)]
 Name = Annotated[str, AfterValidator(_app_name)]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from serve_runtime.dashboard import Dashboard, Node
     from serve_runtime.status import DeploymentStatus
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.05
 _SILENCE_SECONDS = 5.0
 _UNHEALTHY_SECONDS = 10.0
 _STUCK_SECONDS = 10.0

@@ -46,7 +46,7 @@ def problems(
         Split,
         deployments[0]["user_config"],
         place=lambda path: place((*inside, *path)),
-        prefix=f"{dotted(inside)}: ",
+        prefix=f"{dotted(inside)}.",
     )[1]
 
 
@@ -106,7 +106,8 @@ def refuse_missing_arms(
 def _wrong_arm(arm: str, documents: Mapping[str, dict[str, Any]]) -> str:
     document = documents.get(arm)
     if document is None:
-        return f"is no application of this cluster{did_you_mean(arm, documents)}"
+        known = [name for name, other in documents.items() if not is_splitter(other)]
+        return f"is no application of this cluster{did_you_mean(arm, known)}"
     if is_splitter(document):
         return "is a splitter itself"
     if document.get("route_prefix", "/") is None:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from raylift.model import Strict
+from raylift.model import NotNegative, Positive, Strict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-Weight = Annotated[float, Field(strict=False, ge=0, allow_inf_nan=False)]
-Percent = Annotated[float, Field(strict=False, ge=0, le=100)]
+Percent = Annotated[NotNegative, Field(le=100)]
 Name = Annotated[str, Field(min_length=1)]
-Weights = dict[Name, Weight]
+Weights = dict[Name, NotNegative]
 
 
 class Sticky(Strict):
@@ -42,7 +41,7 @@ class Lease(Strict):
     is gone, the traffic goes back by itself.
     """
 
-    seconds: Annotated[float, Field(strict=False, gt=0)]
+    seconds: Positive
     arms: Weights
     renewed: int = 0
 

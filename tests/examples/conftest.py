@@ -32,6 +32,11 @@ def stack(tmp_path_factory):
     assert project.processes() == []
 
 
+@pytest.fixture(scope="session")
+def examples_folder():
+    return EXAMPLES
+
+
 @pytest.fixture(scope="module")
 def example(stack, request):
     """The stack with the example deployed that the test's module is named for."""

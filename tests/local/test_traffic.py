@@ -1,0 +1,282 @@
+"""The splitter between real HTTP clients and real applications."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import time
+
+import pytest
+from project import Load, make_project, wait_until
+
+pytestmark = pytest.mark.ray
+
+ARM = """
+import asyncio
+import hashlib
+import os
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import RedirectResponse, StreamingResponse
+from ray import serve
+
+api = FastAPI()
+state = {"cancelled": 0, "mirrored": 0}
+
+
+@serve.deployment(ray_actor_options={"num_cpus": 0.1})
+@serve.ingress(api)
+class Arm:
+    @api.api_route("/echo/{rest:path}", methods=["GET", "POST", "PUT", "DELETE"])
+    async def echo(self, request: Request, rest: str):
+        body = await request.body()
+        copy = "x-raylift-mirror" in request.headers
+        state["mirrored"] += copy
+        await asyncio.sleep(float(request.query_params.get("hang", 0)) if copy else 0)
+        return {
+            "method": request.method,
+            "rest": rest,
+            "raw": request.scope["raw_path"].decode().partition("/echo/")[2],
+            "query": str(request.url.query),
+            "headers": request.headers.raw and dict(request.headers),
+            "size": len(body),
+            "hash": hashlib.sha256(body).hexdigest(),
+        }
+
+    @api.get("/slow")
+    async def slow(self):
+        async def ticks():
+            try:
+                for number in range(40):
+                    yield f"{number}\\n"
+                    await asyncio.sleep(0.25)
+            except asyncio.CancelledError:
+                state["cancelled"] += 1
+                raise
+        return StreamingResponse(ticks())
+
+    @api.get("/wait")
+    async def wait(self):
+        await asyncio.sleep(3)
+        return "waited"
+
+    @api.get("/state")
+    async def state(self):
+        return {**state, "pid": os.getpid()}
+
+    @api.get("/moved")
+    async def moved(self):
+        return RedirectResponse("state")
+
+    @api.get("/status/{code}")
+    async def status(self, code: int):
+        raise HTTPException(code, "as asked")
+
+
+app = Arm.bind()
+"""
+WEBSOCKET = {
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    "Sec-WebSocket-Version": "13",
+}
+
+
+def deploy(project, **user_config):
+    """Three arms and a splitter in front of them."""
+    project.write("arm/arm.py", ARM)
+    arms = [
+        {
+            "name": f"arm{number}",
+            "route_prefix": f"/arm{number}",
+            "import_path": "arm:app",
+            "runtime_env": {"working_dir": "arm"},
+        }
+        for number in (1, 2, 3)
+    ]
+    splitter = {
+        "name": "split",
+        "route_prefix": "/split",
+        "import_path": "serve_runtime.traffic.splitter:app",
+        "deployments": [{"name": "Splitter", "user_config": user_config}],
+    }
+    project.write("serve.yaml", json.dumps({"applications": [*arms, splitter]}))
+    project.run("deploy")
+    return project
+
+
+@pytest.fixture(scope="module")
+def split(up):
+    return deploy(
+        up, arms={"arm1": 1, "arm2": 0}, sticky={"cookie": "who"}, mirror={"arm3": 100}
+    )
+
+
+@pytest.fixture(scope="module")
+def by_python(tmp_path_factory):
+    """The same behind Ray's own proxy."""
+    config = """
+    raylift:target: local
+    raylift:ray: {ingress: python, head: {numCpus: 4}}
+    """
+    project = make_project(tmp_path_factory.mktemp("python"), config=config)
+    project.run("up")
+    yield deploy(project, arms={"arm1": 1})
+    project.run("delete", "--yes")
+
+
+class Client:
+    """One connection, kept alive."""
+
+    def __init__(self, project):
+        port = project.ports["serve"]
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+    def ask(self, method, path, body=None, **headers):
+        self.connection.request(method, path, body, headers)
+        response = self.connection.getresponse()
+        return response, response.read()
+
+
+@pytest.fixture(params=["split", "by_python"])
+def client(request):
+    with Client(request.getfixturevalue(request.param)) as client:
+        yield client
+
+
+def ask(project, path, **headers):
+    with Client(project) as client:
+        return client.ask("GET", path, **headers)
+
+
+def test_method_path_query_headers_and_body_reach_the_arm_as_they_were(client):
+    path = "/split/echo/a%20b/%C3%A9%2Fc?q=%26x&r=1&r=2"
+    headers = {"X-User": "Ann", "Authorization": "Bearer k", "Content-Type": "x/y"}
+    response, body = client.ask("PUT", path, b"hello", **headers)
+    got = json.loads(body)
+    assert (response.status, response.headers["x-raylift-arm"]) == (200, "arm1")
+    assert (got["method"], got["size"]) == ("PUT", 5)
+    assert (got["rest"], got["query"]) == ("a b/é/c", "q=%26x&r=1&r=2")
+    assert got["raw"] == "a%20b/%C3%A9%2Fc"
+    for name, value in headers.items():
+        assert got["headers"][name.lower()] == value
+    assert got["headers"]["host"].startswith("127.0.0.1:")
+    assert response.headers["x-request-id"] == got["headers"]["x-request-id"]
+    assert len(response.headers.get_all("date")) == 1
+
+
+def test_an_arm_is_asked_nothing_that_the_client_did_not_say(client):
+    asked = set(json.loads(client.ask("GET", "/split/echo/x")[1])["headers"])
+    direct = set(json.loads(client.ask("GET", "/arm1/echo/x")[1])["headers"])
+    assert asked <= direct | {"cookie"}
+
+
+def test_a_large_body_goes_through_whole(client):
+    body = bytes(range(256)) * 40_000  # 10 MB: most of it is streamed
+    got = json.loads(client.ask("POST", "/split/echo/x", body)[1])
+    direct = json.loads(client.ask("POST", "/arm1/echo/x", body)[1])
+    assert (got["size"], got["hash"]) == (len(body), direct["hash"])
+
+
+@pytest.mark.parametrize("code", [400, 404, 429, 500, 503])
+def test_an_error_is_the_arms_own(client, code):
+    response, body = client.ask("GET", f"/split/status/{code}")
+    direct, same = client.ask("GET", f"/arm1/status/{code}")
+    assert (response.status, body) == (direct.status, same)
+
+
+def test_a_redirect_and_the_documentation_stay_under_the_splitters_route(client):
+    response, _ = client.ask("GET", "/split/moved")
+    assert (response.status, response.headers["location"]) == (307, "state")
+    response, _ = client.ask("GET", "/split/state/")
+    assert response.headers["location"].endswith("/split/state")
+    assert b"swagger" in client.ask("GET", "/split/docs")[1]
+
+
+def test_an_answer_streams_and_a_client_that_goes_ends_the_work(client):
+    began = time.monotonic()
+    client.connection.request("GET", "/split/slow")
+    response = client.connection.getresponse()
+    assert response.read(2) == b"0\n"
+    assert time.monotonic() - began < 5  # all of it takes 10 s
+    client.connection.close()
+    wait_until(lambda: json.loads(client.ask("GET", "/arm1/state")[1])["cancelled"])
+
+
+def test_a_websocket_is_refused(client):
+    response, _ = client.ask(
+        "GET", "/split/echo/x", Connection="Upgrade", Upgrade="websocket",
+        **WEBSOCKET,
+    )  # fmt: skip
+    assert response.status == 403
+
+
+def test_a_caller_gets_a_cookie_once_and_stays_with_his_arm(split):
+    split.run("traffic", "split", "arm1=50", "arm2=50")
+    callers = []
+    for _ in range(30):
+        response, _ = ask(split, "/split/echo/x")
+        cookie = response.headers["set-cookie"]
+        assert cookie.startswith("who=")
+        assert "HttpOnly" in cookie
+        callers.append((cookie.partition(";")[0], response.headers["x-raylift-arm"]))
+    assert {arm for _, arm in callers} == {"arm1", "arm2"}
+    for cookie, arm in callers:
+        response, _ = ask(split, "/split/echo/x", Cookie=cookie)
+        assert response.headers["x-raylift-arm"] == arm
+        assert response.headers["set-cookie"] is None
+    split.run("traffic", "split", "arm1=1", "arm2=0")
+
+
+def test_copies_are_marked_and_a_mirror_that_hangs_delays_nobody(split):
+    def mirrored(arm):
+        return json.loads(ask(split, f"/{arm}/state")[1])["mirrored"]
+
+    before = mirrored("arm3")
+    ask(split, "/split/echo/x")
+    wait_until(lambda: mirrored("arm3") > before)
+    assert mirrored("arm1") == 0
+    began = time.monotonic()
+    ask(split, "/split/echo/x?hang=5")
+    assert time.monotonic() - began < 3
+
+
+def test_an_arm_whose_replica_is_killed_answers_again_and_the_rest_never_noticed(split):
+    pid = json.loads(ask(split, "/arm2/state")[1])["pid"]
+    with Load(split, "/split/echo/x") as load:
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(3)
+    assert load.lost == []
+    assert len(load.answers) > 60
+    wait_until(lambda: split.get("/arm2/state")[0] == 200, seconds=60)
+
+
+def test_requests_in_flight_outlive_a_change_of_weights(split):
+    with Load(split, "/split/wait", rate=1.5) as load:
+        wait_until(lambda: len(load.answers) > 1)
+        split.run("traffic", "split", "arm1=0", "arm2=1")
+        wait_until(lambda: ask(split, "/split/echo/x")[0].status == 200)
+        split.run("traffic", "split", "arm1=1", "arm2=0")
+    assert load.lost == []
+
+
+def test_without_an_arm_the_answer_says_so(by_python):
+    alone = {
+        "name": "alone",
+        "route_prefix": "/alone",
+        "import_path": "serve_runtime.traffic.splitter:app",
+        "deployments": [{"name": "Splitter", "user_config": {"arms": {"nobody": 1}}}],
+    }
+    by_python.write("alone.yaml", json.dumps({"applications": [alone]}))
+    refused = by_python.run("deploy", "alone.yaml", code=2)
+    assert "alone: arm 'nobody' is no application of this cluster" in refused.stderr
+    shown = by_python.run("traffic", "arm1", code=2).stderr
+    assert "'arm1' is no splitter" in shown
+    assert "splitters: split" in shown
