@@ -138,8 +138,9 @@ def _top_level_names(tree: ast.Module) -> set[str]:
 class _Graph:
     """Which deployments of a module an application binds, as far as it is plain.
 
-    Plain is `A.bind(B.bind(), 3)` with names that the module defines once; a builder
-    function, a condition, `.options(…)` or an import make it unknown.
+    Plain is `A.bind(B.options(num_replicas=2).bind(), 3)` with names that the module
+    defines once, also as what a builder function returns; a condition, a loop or an
+    import make it unknown.
     """
 
     def __init__(self, tree: ast.Module) -> None:
@@ -152,6 +153,9 @@ class _Graph:
             self._bound.update(_binds(node))
         self._top = set(map(id, tree.body))
         self._followed: set[str] = set()
+        self._binds: dict[str, int] = {}
+        self._local: dict[str, ast.expr] = {}
+        self._parameters: set[str] = set()
 
     def follow(self, name: str) -> bool:
         """Collect the deployments behind a name; False where that is unknown."""
@@ -161,6 +165,33 @@ class _Graph:
         match self._only_definition(name):
             case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
                 return self._expression(value)
+            case ast.FunctionDef(decorator_list=[]) as builder:
+                return self._builder(builder)
+        return False
+
+    def _builder(self, function: ast.FunctionDef) -> bool:
+        """A function of assignments and one return, called by Ray with the `args`."""
+        if self._parameters or self._local:
+            return False
+        self._parameters = {
+            argument.arg
+            for argument in ast.walk(function.args)
+            if isinstance(argument, ast.arg)
+        }
+        used = set(self._parameters)
+        for statement in function.body:
+            match statement:
+                case ast.Expr(value=ast.Constant()):
+                    continue
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    used |= _names_in(value)
+                    if name in self._local or name in used:
+                        return False
+                    self._local[name] = value
+                case ast.Return(value=ast.expr() as value):
+                    return self._expression(value)
+                case _:
+                    return False
         return False
 
     def _only_definition(self, name: str) -> ast.AST | None:
@@ -174,28 +205,66 @@ class _Graph:
         match node:
             case ast.Constant():
                 return True
-            case ast.Name(id=name):
+            case ast.Name(id=name) if name in self._local:
+                return self._expression(self._local[name])
+            case ast.Name(id=name) if name not in self._parameters:
                 return self.follow(name)
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="bind")):
+            case ast.Call(func=ast.Attribute(value=deployment, attr="bind")):
                 inside = [*node.args, *(keyword.value for keyword in node.keywords)]
-                return self._deployment(name) and all(map(self._expression, inside))
+                bound = self._deployment(deployment, bind=node)
+                return bound and all(map(self._expression, inside))
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 return all(map(self._expression, items))
             case ast.Dict(values=values):
                 return all(map(self._expression, values))
             case ast.UnaryOp(operand=ast.Constant()) | ast.JoinedStr():
                 return True
-        return False
+        return self._is_argument(node)
 
-    def _deployment(self, name: str) -> bool:
-        definition = self._only_definition(name)
-        for decorator in getattr(definition, "decorator_list", ()):
-            if _is_deployment(decorator):
-                settings = _settings(decorator)
-                given = settings.pop("name", name)
-                self.found[str(given)] = settings
-                return given is not None
-        return False
+    def _is_argument(self, node: ast.expr) -> bool:
+        """Whether a value comes from a builder's arguments alone: no deployment."""
+        names = _names_in(node)
+        return bool(names) and names <= self._parameters | _PLAIN_CALLS
+
+    def _deployment(self, node: ast.expr, *, bind: ast.Call) -> bool:
+        found = self._named(node)
+        if found is None:
+            return False
+        name, settings = found
+        # Ray calls what another `.bind()` makes of the same name A_1.
+        if self._binds.setdefault(name, id(bind)) != id(bind):
+            return False
+        self.found[name] = settings
+        return True
+
+    def _named(self, node: ast.expr) -> tuple[str, dict[str, Any]] | None:
+        """A deployment's name and settings; of `.options(…)` the later ones win."""
+        match node:
+            case ast.Name(id=name) if name in self._local:
+                return self._named(self._local[name])
+            case ast.Name(id=name) if name not in self._parameters:
+                definition = self._only_definition(name)
+                for decorator in getattr(definition, "decorator_list", ()):
+                    if _is_deployment(decorator):
+                        return _renamed(name, _settings(decorator))
+            case ast.Call(func=ast.Attribute(value=inner, attr="options"), args=[]):
+                found = self._named(inner)
+                if found:
+                    return _renamed(found[0], found[1] | _settings(node))
+        return None
+
+
+# What turns an argument into a value, and never into a deployment.
+_PLAIN_CALLS = {"bool", "dict", "float", "int", "len", "list", "str"}
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
+
+def _renamed(name: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    given = settings.pop("name", name)
+    return None if given is None else (str(given), settings)
 
 
 def _defined(node: ast.AST) -> list[str]:

@@ -115,8 +115,8 @@ def test_an_override_of_no_deployment_is_one_error_with_what_there_is(project, n
 
 
 UNKNOWN = {
-    "options": "app = A.options(name='x').bind()\n",
-    "a builder": "def app(args): return A.bind()\n",
+    "options by an expression": "app = A.options(name=N).bind()\n",
+    "a builder with a condition": "def app(args):\n  if args: return A.bind()\n",
     "a name that is an expression": "@serve.deployment(name=N)\nclass B: pass\napp = B.bind()\n",
     "bound again in a loop": "app = A.bind()\nfor app in (1,): pass\n",
     "bound again in a tuple": "app = A.bind()\napp, x = f()\n",
