@@ -178,9 +178,9 @@ def test_without_room_there_is_no_surge(tmp_path):
 
 
 UNPLAIN = {
-    "a builder": "def app(args):\n    return A.bind()\n",
+    "a builder with a loop": "def app(args):\n    while 1:\n        return A.bind()\n",
     "a condition": "import os\napp = A.bind() if os.name else None\n",
-    "options": "app = A.options(num_replicas=2).bind()\n",
+    "options": "app = A.options(**more()).options(name=n).bind()\n",
     "an import": "from other import app\n",
     "assigned twice": "app = None\napp = A.bind()\n",
     "in a branch": "if True:\n    app = A.bind()\n",
