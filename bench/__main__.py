@@ -7,7 +7,7 @@ import sys
 
 from bench.rounds import Row, show
 
-NAMES = ("cli", "up", "deploy", "packing", "traffic")
+NAMES = ("cli", "up", "deploy", "packing", "traffic", "splitter")
 
 
 def main(names: list[str]) -> None:

@@ -23,7 +23,7 @@ RAYLIFT = str(BIN / "raylift")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measurement. `unit` is s or requests/s; the ratio is ours to theirs."""
+    """One measurement. `unit` is s, ms or requests/s; the ratio is ours to theirs."""
 
     what: str
     against: str
@@ -89,7 +89,7 @@ def show(rows: list[Row]) -> None:
     print("| what | against | raylift | other | ratio | goal |")
     print("|---|---|---|---|---|---|")
     for row in rows:
-        digits = 2 if row.unit == "s" else 0
+        digits = {"s": 2, "ms": 2}.get(row.unit, 0)
         ours, theirs = f"{row.ours:.{digits}f}", f"{row.theirs:.{digits}f}"
         print(
             f"| {row.what} | {row.against} | {ours} {row.unit} | {theirs} {row.unit}"

@@ -280,3 +280,31 @@ def test_without_an_arm_the_answer_says_so(by_python):
     shown = by_python.run("traffic", "arm1", code=2).stderr
     assert "'arm1' is no splitter" in shown
     assert "splitters: split" in shown
+
+
+def test_an_application_becomes_a_splitter_while_it_is_asked(split):
+    split.write_app("late")
+    old = {
+        "name": "late",
+        "route_prefix": "/late",
+        "import_path": "hello:app",
+        "runtime_env": {"working_dir": "late"},
+        "deployments": [{"name": "Hello", "ray_actor_options": {"num_cpus": 0.1}}],
+    }
+    split.write_serve("late.yaml", old)
+    split.run("deploy", "late.yaml")
+    arm = {**old, "name": "late-v1", "route_prefix": "/late-v1"}
+    new = {
+        "name": "late",
+        "route_prefix": "/late",
+        "import_path": "serve_runtime.traffic.splitter:app",
+        "deployments": [{"name": "Splitter", "user_config": {"arms": {"late-v1": 1}}}],
+    }
+    split.write_serve("late-v1.yaml", arm)
+    split.run("deploy", "late-v1.yaml")
+    split.write_serve("late.yaml", new)
+    with Load(split, "/late") as load:
+        split.run("deploy", "late.yaml")
+        wait_until(lambda: ask(split, "/late")[0].headers["x-raylift-arm"])
+    assert load.lost == []
+    split.run("delete", "late", "late-v1")
