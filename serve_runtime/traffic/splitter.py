@@ -256,7 +256,7 @@ _ENVIRONMENT = {
     max_ongoing_requests=10_000,
     max_surge_percent=100,
     ray_actor_options={"num_cpus": 0.1, "runtime_env": {"env_vars": _ENVIRONMENT}},
-    logging_config={"enable_access_log": False},
+    logging_config={"log_level": "WARNING", "enable_access_log": False},
 )
 @serve.ingress()
 class Splitter:
