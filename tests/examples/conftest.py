@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from project import make_project
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # More than this machine has: Ray places by what its nodes claim.
@@ -40,9 +45,20 @@ def examples_folder():
 @pytest.fixture(scope="module")
 def example(stack, request):
     """The stack with the example deployed that the test's module is named for."""
-    name = request.module.__name__.rpartition("test_")[2].replace("_", "-")
-    file = EXAMPLES / name / "serve.yaml"
     before = set(stack.names())
-    stack.run("deploy", str(file))
+    stack.run("deploy", str(folder_of(request.module) / "serve.yaml"))
     yield stack
-    stack.run("delete", *(set(stack.names()) - before))
+    if left := set(stack.names()) - before:
+        stack.run("delete", *left)
+
+
+@pytest.fixture
+def folder(request, tmp_path):
+    """A copy of the example's folder, to change."""
+    return Path(shutil.copytree(folder_of(request.module), tmp_path / "example"))
+
+
+def folder_of(module: ModuleType) -> Path:
+    """`examples/many-apps` of `test_many_apps`."""
+    name = module.__name__.rpartition("test_")[2].replace("_", "-")
+    return EXAMPLES / name
