@@ -1,0 +1,23 @@
+"""Backpressure: a burst is refused at once instead of making everybody wait."""
+
+import asyncio
+
+from ray import serve
+from starlette.requests import Request
+
+
+@serve.deployment(
+    max_ongoing_requests=2,
+    max_queued_requests=4,
+    backpressure_config={"status_code": 429, "retry_after_s": 3},
+)
+class Model:
+    """A model that takes half a second and two requests at a time."""
+
+    async def __call__(self, _: Request) -> str:
+        """Answer after half a second."""
+        await asyncio.sleep(0.5)
+        return "done"
+
+
+app = Model.bind()
