@@ -1,0 +1,26 @@
+"""One team's application: sizes in words, by an old release of humanize."""
+
+import os
+
+import humanize
+from ray import serve
+from starlette.requests import Request
+
+
+@serve.deployment(ray_actor_options={"num_cpus": 0.25})
+class Sizes:
+    """Says a number of bytes as people do."""
+
+    def __init__(self) -> None:
+        self.binary = os.environ["SIZES_UNITS"] == "binary"
+
+    def __call__(self, request: Request) -> dict[str, str]:
+        """`?bytes=1000000` is 976.6 KiB or 1.0 MB, as the environment says."""
+        size = int(request.query_params["bytes"])
+        return {
+            "text": humanize.naturalsize(size, binary=self.binary),
+            "humanize": humanize.__version__,
+        }
+
+
+app = Sizes.bind()
