@@ -1,0 +1,110 @@
+"""grpc: one message in and one out, a stream, and reflection."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+from project import make_project
+
+pytestmark = pytest.mark.ray
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "grpc"
+SERVICE = "raylift.examples.Translator"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A stack of its own: Ray takes grpc_options when Serve first starts."""
+    config = f"""
+    raylift:target: local
+    raylift:ray:
+      head: {{numCpus: 4}}
+      env: {{PYTHONPATH: {EXAMPLE / "protos"}}}
+    """
+    project = make_project(tmp_path_factory.mktemp("grpc"), config=config)
+    project.run("up")
+    yield project
+    project.run("delete", "--yes")
+    assert project.processes() == []
+
+
+@pytest.fixture(scope="module")
+def channel(cluster):
+    """A client that knows nothing but the address."""
+    cluster.run("deploy", str(EXAMPLE / "serve.yaml"))
+    with grpc.insecure_channel(address(cluster)) as channel:
+        yield channel
+
+
+def test_the_generated_client_is_answered(channel, cluster):
+    result = subprocess.run(
+        [sys.executable, EXAMPLE / "client.py", address(cluster), "hello world"],
+        env={**os.environ, "PYTHONPATH": str(EXAMPLE / "protos")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == "hallo Welt\nh e l l o   w o r l d \n"
+
+
+def test_reflection_tells_a_client_without_generated_code_all_it_needs(channel):
+    database = ProtoReflectionDescriptorDatabase(channel)
+    assert SERVICE in database.get_services()
+    reply = method(channel, database, "Translate")("hello you")
+    assert reply.text == "hallo you"
+
+
+def test_a_stream_comes_message_by_message(channel):
+    spell = method(channel, ProtoReflectionDescriptorDatabase(channel), "Spell")
+    started = time.monotonic()
+    came = [(reply.letter, time.monotonic() - started) for reply in spell("hello")]
+    assert "".join(letter for letter, _ in came) == "hello"
+    # Five letters with 0.2 s before each: the first is here long before the last.
+    assert came[-1][1] - came[0][1] > 0.4
+
+
+def test_an_application_that_is_not_there_is_not_found(channel):
+    translate = method(channel, ProtoReflectionDescriptorDatabase(channel), "Translate")
+    with pytest.raises(grpc.RpcError) as error:
+        translate("hello", application="nope")
+    assert error.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_another_servicer_is_refused_while_serve_runs(channel, cluster, folder):
+    file = folder / "serve.yaml"
+    file.write_text(file.read_text().replace("translator_pb2_grpc", "other_pb2_grpc"))
+    result = cluster.run("deploy", str(file), code=3)
+    assert "grpc_options.grpc_servicer_functions" in result.stderr
+    translate = method(channel, ProtoReflectionDescriptorDatabase(channel), "Translate")
+    assert translate("world").text == "Welt"
+
+
+def address(cluster) -> str:
+    return f"127.0.0.1:{cluster.ports['grpc']}"
+
+
+def method(channel, database, name: str):
+    """A method of the service, built from what reflection says of it."""
+    there = DescriptorPool(database).FindServiceByName(SERVICE).FindMethodByName(name)
+    request = GetMessageClass(there.input_type)
+    kind = channel.unary_stream if there.server_streaming else channel.unary_unary
+    call = kind(
+        f"/{SERVICE}/{name}",
+        request_serializer=request.SerializeToString,
+        response_deserializer=GetMessageClass(there.output_type).FromString,
+    )
+
+    def ask(text: str, *, application: str = "grpc"):
+        metadata = (("application", application),)
+        return call(request(text=text), metadata=metadata, timeout=20)
+
+    return ask
