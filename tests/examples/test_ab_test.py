@@ -5,7 +5,8 @@ import urllib.request
 from collections import Counter
 
 import pytest
-from project import Load, wait_until
+from load import Load
+from project import wait_until
 
 pytestmark = pytest.mark.ray
 
@@ -46,7 +47,7 @@ def test_weights_change_live_and_only_those_users_move_who_must(example):
     with Load(example, "/ab-test/?name=Bob") as load:
         example.run("traffic", "ab-test", "ab-test-casual=90")  # 50 % each
     assert load.lost == []
-    assert len(load.answers) > 20
+    assert len(load.answers) > 10
     after = {user: ask(example, f"user-{user}")[0] for user in range(100)}
     moved = Counter((before[u], after[u]) for u in before if before[u] != after[u])
     assert set(moved) == {("ab-test-formal", "ab-test-casual")}

@@ -44,6 +44,10 @@ class Load:
         done = [answer.result() for answer in self._answers if answer.done()]
         return [text for status, text in done if status == 200]
 
+    def count(self, text: str) -> int:
+        """How many so far were this text."""
+        return self.answers.count(text)
+
     @property
     def lost(self) -> list[tuple[int, str]]:
         """What was not answered with 200."""

@@ -8,14 +8,11 @@ import os
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import psutil
 
@@ -119,43 +116,6 @@ class Project:
 
     def processes(self) -> list[psutil.Process]:
         return processes_of(self.state_dir)
-
-
-class Load:
-    """Requests at a steady rate while a `with` lasts; every answer is kept.
-
-    `answers` are (status, text), 0 for no answer; `lost` are those that are no 200.
-    """
-
-    def __init__(self, project: Project, path: str, *, rate: float = 40) -> None:
-        self.answers: list[tuple[int, str]] = []
-        self._project, self._path, self._rate = project, path, rate
-        self._over = threading.Event()
-        self._pool = ThreadPoolExecutor(max_workers=32)
-        self._clock = threading.Thread(target=self._tick)
-
-    def __enter__(self) -> Self:
-        self._clock.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._clock.join()
-        self._pool.shutdown()
-
-    @property
-    def lost(self) -> list[tuple[int, str]]:
-        return [answer for answer in list(self.answers) if answer[0] != 200]
-
-    def count(self, text: str) -> int:
-        return sum(text == answer[1] for answer in list(self.answers))
-
-    def _tick(self) -> None:
-        while not self._over.wait(1 / self._rate):
-            self._pool.submit(self._ask)
-
-    def _ask(self) -> None:
-        self.answers.append(self._project.get(self._path, timeout=30))
 
 
 def processes_of(state_dir: Path) -> list[psutil.Process]:
