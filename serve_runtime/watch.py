@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from serve_runtime.dashboard import Dashboard, Node
     from serve_runtime.status import DeploymentStatus
 
-_POLL_SECONDS = 0.05
+# Often at first, as new weights are live in 0.2 s; then so that Ray can work.
+_SHORTEST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.02, 0.1
 _SILENCE_SECONDS = 5.0
 _UNHEALTHY_SECONDS = 10.0
 _STUCK_SECONDS = 10.0
@@ -81,7 +82,11 @@ class Watch:
                 self._on_change(seen)
                 before = state
             self._judge(applications, causes)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(self._pause())
+
+    def _pause(self) -> float:
+        waited = time.monotonic() - self._began
+        return min(_LONGEST_POLL_SECONDS, max(_SHORTEST_POLL_SECONDS, waited / 20))
 
     def _look(self) -> tuple[ApplicationStatus, ...]:
         deadline = time.monotonic() + _SILENCE_SECONDS

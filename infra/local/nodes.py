@@ -165,6 +165,9 @@ def _environment(
         # A dead proxy is noticed in 3.5 s and not in 25 (measured on 2.60).
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
         "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",
+        # How often Serve's controller looks: new weights are live in 0.15 s, not 0.28,
+        # for 2.5 % of a core (measured).
+        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.05",
         # How old metrics may be: what a canary is judged by. Ray's default is 10 s.
         "RAY_metrics_report_interval_ms": "2500",
     }

@@ -27,7 +27,10 @@ def prepare_shift(
         InputFailed: no such splitter or arm, or weights that cannot be.
     """
     base = cluster.desired()
-    there = running(base, cluster.dashboard.serve_details())
+    # Ray is asked only for what raylift did not write: the answer takes a while.
+    there = base.applications
+    if not {name, *weights} <= there.keys():
+        there = running(base, cluster.dashboard.serve_details())
     old = splitter(name, there)
     arms = {**split_of_known(old).arms, **weights}
     text = "command line"
