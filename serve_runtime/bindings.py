@@ -19,6 +19,7 @@ class Graph:
 
     def __init__(self, tree: ast.Module) -> None:
         self.found: dict[str, dict[str, Any]] = {}
+        self.no_http = ""
         self._definitions: dict[str, list[ast.AST]] = {}
         self._bound: Counter[str] = Counter()
         for node in ast.walk(tree):
@@ -109,6 +110,9 @@ class Graph:
         found = self._named(node)
         if found is None:
             return False
+        if not self._binds:  # the outermost one: the ingress
+            definition = self._only_definition(found.code)
+            self.no_http = "" if _answers_http(definition) else found.name
         if id(bind) in self._binds:
             return True
         self._binds.add(id(bind))
@@ -186,6 +190,14 @@ def binds(node: ast.AST) -> list[str]:
         case ast.Assign() | ast.AnnAssign():
             return []  # by the names in it
     return _defined(node)
+
+
+def _answers_http(definition: ast.AST | None) -> bool:
+    """Whether Ray's HTTP ingress may find something to call; True where unknown."""
+    match definition:
+        case ast.ClassDef(bases=[], keywords=[], decorator_list=[_], body=body):
+            return any("__call__" in _defined(statement) for statement in body)
+    return True
 
 
 def _is_deployment(decorator: ast.expr) -> bool:

@@ -28,11 +28,13 @@ class Facts:
     `deployments` maps a deployment's name to the settings that its decorator gives
     it; a value that is no literal is None. `complete` says that nothing else can
     exist: only then may a name that is not there be called an error, or a default be
-    added. `problem` is why the import cannot work.
+    added. `no_http` names the ingress where it has nothing that HTTP could call.
+    `problem` is why the import cannot work.
     """
 
     deployments: dict[str, dict[str, Any]] = field(default_factory=dict)
     complete: bool = False
+    no_http: str = ""
     problem: str = ""
 
 
@@ -122,7 +124,9 @@ def _facts(tree: ast.Module, attribute: str, *, module: str) -> Facts:
         return Facts(problem=f"no '{first}' in module {module}{meant}")
     graph = Graph(tree)
     complete = not rest and graph.follow(first) and bool(graph.found)
-    return Facts(graph.found if complete else {}, complete=complete)
+    if not complete:
+        return Facts()
+    return Facts(graph.found, complete=True, no_http=graph.no_http)
 
 
 def _top_level_names(tree: ast.Module) -> set[str]:

@@ -143,18 +143,24 @@ class LocalCluster:
         version: int,
     ) -> None:
         applications = _merged(now.applications, documents)
+        details = self.dashboard.serve_details()
         foreign = {
             name: document
-            for name, document in self._live().items()
+            for name, document in _live(details).items()
             if name not in now.applications and name not in documents
         }
-        self.dashboard.put_applications(
-            {
-                **options,
-                **self._cluster_options(options),
-                "applications": [*applications.values(), *foreign.values()],
-            }
-        )
+        whole = {
+            **options,
+            **self._cluster_options(options),
+            "applications": [*applications.values(), *foreign.values()],
+        }
+        try:
+            self.dashboard.put_applications(whole)
+        except Rejected:
+            # Ray may have started Serve with options that it would keep.
+            if not details.get("proxies"):
+                self.dashboard.stop_serve()
+            raise
         self._save(
             dataclasses.replace(
                 now, version=version, options=options, applications=applications
@@ -173,15 +179,6 @@ class LocalCluster:
             "proxy_location": "HeadOnly",
             "http_options": http,
             "grpc_options": grpc,
-        }
-
-    def _live(self) -> dict[str, dict[str, Any]]:
-        """Documents of the declarative applications that Ray runs; PUT drops others."""
-        found = self.dashboard.serve_details().get("applications") or {}
-        return {
-            name: item["deployed_app_config"]
-            for name, item in found.items()
-            if item.get("deployed_app_config") and item.get("status") != "DELETING"
         }
 
     def _save(self, desired: Desired) -> None:
@@ -272,6 +269,15 @@ class LocalCluster:
                 return False
         except Conflict:
             return True
+
+
+def _live(details: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Documents of the declarative applications that Ray runs; PUT drops others."""
+    return {
+        name: item["deployed_app_config"]
+        for name, item in (details.get("applications") or {}).items()
+        if item.get("deployed_app_config") and item.get("status") != "DELETING"
+    }
 
 
 def _merged(

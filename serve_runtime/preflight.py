@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from raylift.errors import CannotWork, Conflict
+from raylift.errors import CannotWork, Conflict, InputFailed
 from serve_runtime import probe
 from serve_runtime.capacity import missing
 from serve_runtime.dashboard import RAY_VERSION
@@ -74,6 +74,22 @@ def refuse_taken_port(outputs: StackOutputs, details: dict[str, Any]) -> None:
             " by a process that is not this stack's",
             hint="end that process, or set another raylift:serve.port and raylift up"
             " --restart",
+        )
+
+
+def refuse_without_servicer(
+    application: Application, options: dict[str, Any], details: dict[str, Any]
+) -> None:
+    """Ray would answer 500 to HTTP, and not listen for gRPC at all."""
+    key = "grpc_servicer_functions"
+    sections = (options.get("grpc_options"), details.get("grpc_options"))
+    named = any((section or {}).get(key) for section in sections)
+    routed = application.document.get("route_prefix", "/") is not None
+    if application.facts.no_http and routed and not named:
+        raise InputFailed.at(
+            application.place,
+            f"{application.name}: {application.facts.no_http} has no __call__ and no"
+            f" @serve.ingress, so only gRPC can ask it, and grpc_options has no {key}",
         )
 
 

@@ -4,7 +4,8 @@ All of Ray listens on loopback. Ray would replace 127.0.0.1 by the machine's out
 address and open its ports to the network; two of its own switches stop that:
 `RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0` (ray/_private/services.py, get_node_ip_address)
 for the head, and a head address of 0.0.0.0, from which a further node finds
-127.0.0.1 to be its own address, for the others.
+127.0.0.1 to be its own address, for the others. Its gRPC servers have no switch: see
+`loopback.py`.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Folders:
     def haproxy(self) -> Path:
         """HAProxy's configuration and sockets."""
         return self.ray / "h"
+
+    @property
+    def site(self) -> Path:
+        """What Python runs first in each of Ray's processes."""
+        return self.state / "site"
 
     @property
     def empty(self) -> Path:
@@ -155,8 +161,10 @@ def _claims(
 def _environment(
     config: StackConfig, name: str, *, ports: Ports, folders: Folders
 ) -> dict[str, str]:
+    path = (str(folders.site), config.ray.env.get("PYTHONPATH", ""))
     return {
         **config.ray.env,
+        "PYTHONPATH": ":".join(filter(None, path)),
         **(_haproxy(ports, folders) if config.ray.ingress == "haproxy" else {}),
         STACK_MARK: str(folders.state),
         NODE_MARK: name,
@@ -195,6 +203,8 @@ def _haproxy(ports: Ports, folders: Folders) -> dict[str, str]:
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports.base + 8),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.ingress.start),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.ingress.stop - 1),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(ports.grpc_ingress.start),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(ports.grpc_ingress.stop - 1),
         # How long a stopping replica waits for load balancers to forget it. Ours is
         # told within 0.2 s; Ray's default (30) makes each delete take half a minute.
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",

@@ -12,6 +12,7 @@ _BLOCKS = range(20000, 32000, _BLOCK)  # the kernel gives out 32768 and up by it
 _PER_NODE = 10
 MAX_NODES = 40
 _INGRESS = 20 + _PER_NODE * MAX_NODES
+_GRPC_INGRESS = (_INGRESS + _BLOCK) // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,12 @@ class Ports:
     @property
     def ingress(self) -> range:
         """Where replicas listen for HAProxy."""
-        return range(self.base + _INGRESS, self.base + _BLOCK)
+        return range(self.base + _INGRESS, self.base + _GRPC_INGRESS)
+
+    @property
+    def grpc_ingress(self) -> range:
+        """The same for gRPC."""
+        return range(self.base + _GRPC_INGRESS, self.base + _BLOCK)
 
 
 def choose(*, serve: int | None, grpc: int | None) -> Ports:

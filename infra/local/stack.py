@@ -17,6 +17,7 @@ from infra.local import processes
 from infra.local.applied import Applied, load, save
 from infra.local.changes import frozen, node_indices, node_names, plan_changes
 from infra.local.haproxy import write_wrapper
+from infra.local.loopback import write_hook
 from infra.local.nodes import (
     HEAD,
     Folders,
@@ -236,6 +237,7 @@ class LocalStack:
             self._folders.state / "gcs",
             self._folders.state / "logs",
             self._folders.empty,
+            self._folders.site,
             self._folders.ray,
             self._folders.haproxy,
         ):
@@ -243,6 +245,7 @@ class LocalStack:
         (self._folders.state.parent / ".gitignore").write_text("*\n", encoding="utf-8")
         if not self._folders.token.exists():
             write_private(self._folders.token, secrets.token_hex(32))
+        write_hook(self._folders.site, host=self.config.serve.host)
         if self.config.ray.ingress == "haproxy":
             write_wrapper(
                 self._folders.state / "haproxy",

@@ -1,6 +1,7 @@
 """grpc: one message in and one out, a stream, and reflection."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -38,8 +39,17 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def channel(cluster):
-    """A client that knows nothing but the address."""
+def channel(cluster, tmp_path_factory):
+    """A client that knows nothing but the address.
+
+    A first deploy with a servicer that is not there is refused, and is forgotten.
+    """
+    wrong = tmp_path_factory.mktemp("wrong") / "grpc"
+    shutil.copytree(EXAMPLE, wrong)
+    file = wrong / "serve.yaml"
+    file.write_text(file.read_text().replace("translator_pb2_grpc", "no_pb2_grpc"))
+    refused = cluster.run("deploy", str(file), code=2)
+    assert "no_pb2_grpc" in refused.stderr
     cluster.run("deploy", str(EXAMPLE / "serve.yaml"))
     with grpc.insecure_channel(address(cluster)) as channel:
         yield channel
@@ -77,6 +87,10 @@ def test_an_application_that_is_not_there_is_not_found(channel):
     with pytest.raises(grpc.RpcError) as error:
         translate("hello", application="nope")
     assert error.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_nothing_of_it_is_open_to_the_network(channel, cluster):
+    assert cluster.open_to_the_network() == []
 
 
 def test_another_servicer_is_refused_while_serve_runs(channel, cluster, folder):

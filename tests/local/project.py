@@ -117,6 +117,26 @@ class Project:
     def processes(self) -> list[psutil.Process]:
         return processes_of(self.state_dir)
 
+    def listening(self):
+        """(process, connection) of every socket of the stack that listens."""
+        for process in self.processes():
+            try:
+                connections = process.net_connections("tcp")
+            except psutil.Error:
+                continue
+            for connection in connections:
+                if connection.status == "LISTEN":
+                    yield process, connection
+
+    def open_to_the_network(self) -> list[tuple[str, str, int]]:
+        """Sockets that listen on more than loopback."""
+        loopback = ("127.0.0.1", "::ffff:127.0.0.1", "::1")
+        return [
+            (process.name(), *connection.laddr)
+            for process, connection in self.listening()
+            if connection.laddr[0] not in loopback
+        ]
+
 
 def processes_of(state_dir: Path) -> list[psutil.Process]:
     found = []

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -242,16 +243,11 @@ def test_a_damaged_state_file_is_told_and_delete_mends_it(project):
 
 def test_every_listening_socket_is_closed_to_other_machines_or_behind_the_token(up):
     _deploy_hello(up)
-    found = list(_listening(up))
-    open_to_the_network = [s for s in found if s.address not in _LOOPBACK]
-    # Ray binds each replica's own gRPC server to every interface and offers no setting
-    # for it; it is behind the token (the next test).
-    assert {s.process for s in open_to_the_network} <= {"ray::ServeReplica"}
-    local = {(s.process, s.role) for s in found if s.address in _LOOPBACK}
-    assert local <= _ALLOWED, sorted(local - _ALLOWED)
+    assert up.open_to_the_network() == []
+    found = {(s.process, s.role) for s in _listening(up)}
+    assert found <= _ALLOWED, sorted(found - _ALLOWED)
 
 
-_LOOPBACK = ("127.0.0.1", "::ffff:127.0.0.1", "::1")
 # (process, role): who may use it without a token. All are on loopback.
 _ALLOWED = {
     ("gcs_server", "gcs"),  # nobody: token
@@ -273,21 +269,15 @@ _ALLOWED = {
 
 
 def _listening(project):
-    ports = project.ports
-    for process in project.processes():
-        try:
-            connections = process.net_connections("tcp")
-        except psutil.Error:
-            continue
-        for connection in connections:
-            if connection.status == "LISTEN":
-                ip, port = connection.laddr
-                yield _Socket(ip, _process_kind(process), _role(port, ports))
+    for process, connection in project.listening():
+        port = connection.laddr[1]
+        yield _Socket(port, _process_kind(process), _role(port, project.ports))
 
 
-class _Socket:
-    def __init__(self, address: str, process: str, role: str) -> None:
-        self.address, self.process, self.role = address, process, role
+class _Socket(NamedTuple):
+    port: int
+    process: str
+    role: str
 
 
 def _role(port: int, ports: dict[str, int]) -> str:
@@ -325,24 +315,26 @@ def _process_kind(process: psutil.Process) -> str:
     return line
 
 
-def test_a_replicas_own_server_refuses_a_caller_without_the_token(up):
+def test_a_replicas_own_servers_refuse_a_caller_without_the_token(up):
     import grpc
 
     _deploy_hello(up)
-    ports = {
-        c.laddr[1]
-        for p in up.processes()
-        if "ray::ServeReplica" in " ".join(p.cmdline())
-        for c in p.net_connections("tcp")
-        if c.status == "LISTEN" and c.laddr[0] not in _LOOPBACK
-    }
-    assert ports
+    ports = [
+        socket.port
+        for socket in _listening(up)
+        if (socket.process, socket.role) == ("ray::ServeReplica", "other")
+    ]
+    codes = set()
     for port in ports:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             call = channel.unary_unary("/ray.serve.ASGIService/HandleRequest")
             with pytest.raises(grpc.RpcError) as refused:
                 call(b"", timeout=5)
-        assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        codes.add(refused.value.code())
+    # Ray's core worker, beside it, does not know the call.
+    known = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNIMPLEMENTED}
+    assert grpc.StatusCode.UNAUTHENTICATED in codes
+    assert codes <= known
 
 
 def test_the_dashboard_refuses_a_wrong_token_and_status_says_so(up):

@@ -62,7 +62,26 @@ PLAIN = {
 @pytest.mark.parametrize("name", PLAIN)
 def test_deployments_of_plain_code_are_known_with_their_settings(tmp_path, name):
     code, deployments = PLAIN[name]
-    assert _facts(tmp_path, START + code + "\n") == Facts(deployments, complete=True)
+    facts = _facts(tmp_path, START + code + "\n")
+    assert (facts.deployments, facts.complete) == (deployments, True)
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("class A:\n    def Say(self, m): pass", "A"),
+        ("class A:\n    async def __call__(self, r): pass", ""),
+        ("class A:\n    __call__ = f", ""),
+        ("class A(Base): pass", ""),
+        ("@serve.ingress(api)\nclass A: pass", ""),
+        ("def A(r): pass", ""),
+    ],
+)
+def test_an_ingress_that_http_cannot_call_is_known(tmp_path, code, name):
+    inner = "@serve.deployment\nclass B: pass\n"
+    text = f"{START}{inner}@serve.deployment\n{code}\napp = A.bind(B.bind())\n"
+    facts = _facts(tmp_path, text)
+    assert (facts.complete, facts.no_http) == (True, name)
 
 
 UNPLAIN = {
