@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from serve_runtime.status import applications_of
 
@@ -16,18 +16,24 @@ if TYPE_CHECKING:
     from serve_runtime.dashboard import Dashboard
 
 _TEXT = re.compile(r"^([A-Z]+) (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (.*)$")
-_HEADER = re.compile(r"^(\S+) (\S+) (?:\S+ )?-- (.*)$")
+_HEADER = re.compile(r"^(\S+) (\S+) (?:(\S+) )?-- (.*)$")
 _POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line; `time` is Ray's own text, which sorts; `source` app/deployment/id."""
+    """One line; `time` is Ray's own text, which sorts; `source` app/deployment/id.
+
+    `request_id` is that of the request it is about, or empty; `fields` are what else a
+    line has where the application logs JSON.
+    """
 
     time: str
     level: str
     source: str
     text: str
+    request_id: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def _parsed(lines: list[str], source: str) -> list[LogLine]:
             found.append(parsed)
         elif found and line.strip():  # a traceback belongs to the line before it
             last = found[-1]
-            found.append(LogLine(last.time, last.level, source, line))
+            found.append(LogLine(last.time, last.level, source, line, last.request_id))
     return found
 
 
@@ -114,12 +120,15 @@ def _parse(line: str, source: str) -> LogLine | None:
     if line.startswith("{"):
         try:
             item = json.loads(line)
-            level, text = item["levelname"], item["message"]
-            return LogLine(item["asctime"], level, source, text)
-        except (ValueError, KeyError, TypeError):
+            when, level = item.pop("asctime"), item.pop("levelname")
+            text, request_id = item.pop("message"), item.pop("request_id", "")
+            return LogLine(when, level, source, text, request_id, item)
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
     match = _TEXT.match(line)
     if not match:
         return None
     header = _HEADER.match(match[3])
-    return LogLine(match[2], match[1], source, header[3] if header else match[3])
+    if not header:
+        return LogLine(match[2], match[1], source, match[3])
+    return LogLine(match[2], match[1], source, header[4], header[3] or "")

@@ -21,6 +21,8 @@ def show_log_line(line: LogLine, *, as_json: bool) -> None:
             "level": line.level,
             "source": line.source,
             "text": line.text,
+            "request_id": line.request_id,
+            "fields": line.fields,
         }
         out.print(json.dumps(record), markup=False)
         return

@@ -67,6 +67,7 @@ def test_logs_are_merged_over_replicas_in_the_order_of_time(talkative):
     asked = [line for line in lines if "asked for n" in line["text"]]
     assert [line["text"] for line in asked] == [f"asked for n{n}" for n in range(12)]
     assert len({line["source"] for line in asked}) == 2
+    assert len({line["request_id"] for line in asked} - {""}) == 12
     assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
 
 
