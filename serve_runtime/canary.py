@@ -17,14 +17,14 @@ from raylift.errors import (
     CannotWork,
     Conflict,
     InputFailed,
-    NotRolledBack,
     RayliftError,
     RolledBack,
 )
+from serve_runtime.deploy import give_up
 from serve_runtime.status import applications_of
 from serve_runtime.traffic.documents import split_of, splitters_of, with_split
 from serve_runtime.traffic.figures import Figures, Look, judge, look
-from serve_runtime.watch import DeployFailed, Watch
+from serve_runtime.watch import DeployFailed, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -243,8 +243,8 @@ class Rollout:
     def _until(self, name: str, document: dict[str, Any] | None) -> None:
         # New weights come every few seconds, and take a moment: not worth a line.
         quiet = name == self._canary.splitter
-        _wait(
-            self._cluster,
+        watch(
+            self._cluster.dashboard,
             {name: document},
             timeout_s=self._timeout,
             on_change=(lambda _: None) if quiet else self._on_change,
@@ -284,13 +284,9 @@ def go_back(cluster: Cluster, release: Release, *, reason: str) -> None:
     try:
         for name, document in release.back:
             cluster.rewrite({name: document})
-            _wait(cluster, {name: document}, timeout_s=_BACK_SECONDS)
+            watch(cluster.dashboard, {name: document}, timeout_s=_BACK_SECONDS)
     except DeployFailed as failed:
-        cluster.close(release, "failed", f"{reason}; going back: {failed}")
-        raise NotRolledBack(
-            f"deploy failed: {reason}; and going back failed: {failed}",
-            hint="raylift status; then deploy a version that worked",
-        ) from None
+        give_up(cluster, release, cause=reason, error=failed)
     cluster.close(release, "rolled back", reason)
 
 
@@ -303,18 +299,6 @@ def recover(cluster: Cluster, *, say: Callable[[str], None]) -> None:
                 f" shifted traffic; putting {release.back[0][0]} back"
             )
             go_back(cluster, release, reason="it was cut off")
-
-
-def _wait(
-    cluster: Cluster,
-    documents: dict[str, dict[str, Any] | None],
-    *,
-    timeout_s: float,
-    on_change: Callable[[Seen], None] = lambda _: None,
-) -> None:
-    Watch(
-        cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change
-    ).until_done()
 
 
 def _told(new: Figures, old: Figures) -> str:

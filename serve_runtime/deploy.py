@@ -11,7 +11,7 @@ from serve_runtime.plan import removal
 from serve_runtime.prepare import running
 from serve_runtime.status import applications_of
 from serve_runtime.traffic.documents import refuse_deleted_arms
-from serve_runtime.watch import DeployFailed, Watch
+from serve_runtime.watch import DeployFailed, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,20 +44,13 @@ def deploy(
     """
     documents = prepared.plan.documents
     if prepared.plan.nothing_to_do:
-        watch = Watch(
-            cluster.dashboard,
-            prepared.wanted,
-            timeout_s=timeout_s,
-            on_change=on_change,
+        watch(
+            cluster.dashboard, prepared.wanted, timeout_s=timeout_s, on_change=on_change
         )
-        watch.until_done()
         return None
     release = cluster.submit(documents, base=prepared.base, options=prepared.options)
-    watch = Watch(
-        cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change
-    )
     try:
-        watch.until_done()
+        watch(cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change)
     except DeployFailed as failed:
         _go_back(cluster, release, cause=str(failed), on_change=on_change)
     cluster.close(release, "good")
@@ -89,11 +82,8 @@ def delete(
         return []
     documents = removal(found).documents
     release = cluster.submit(documents, base=base, options={})
-    watch = Watch(
-        cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change
-    )
     try:
-        watch.until_done()
+        watch(cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change)
     except DeployFailed as failed:
         cluster.close(release, "failed", str(failed))
         raise RayliftError(str(failed), hint="raylift status") from None
@@ -127,11 +117,8 @@ def settle(
     if _has_moved(cluster):
         cluster.dashboard.stop_serve()
         documents = cluster.reapply()
-    watch = Watch(
-        cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change
-    )
     try:
-        watch.until_done()
+        watch(cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change)
     except DeployFailed as failed:
         text = f"the stack is up, but does not serve all it should: {failed}"
         raise RayliftError(text, hint="raylift status, then raylift deploy") from None
@@ -165,22 +152,32 @@ def _go_back(
         good = cluster.desired().good
         documents = {name: good.get(name) for name in release.documents}
         cluster.rewrite(documents)
-        watch = Watch(
+        watch(
             cluster.dashboard,
             documents,
             timeout_s=_ROLLBACK_SECONDS,
             on_change=on_change,
         )
-        watch.until_done()
     except RayliftError as error:
-        cluster.close(release, "failed", f"{cause}; going back: {error}")
-        raise NotRolledBack(
-            f"deploy failed: {cause}; and going back failed: {error}",
-            hint="raylift status; then deploy a version that worked",
-        ) from None
+        give_up(cluster, release, cause=cause, error=error)
     cluster.close(release, "rolled back", cause)
     new = sorted(name for name, document in documents.items() if document is None)
     old = sorted(name for name, document in documents.items() if document is not None)
     outcome = [f"the last good version of {', '.join(old)} serves again"] if old else []
     outcome += [f"removed, since new: {', '.join(new)}"] if new else []
     raise RolledBack(f"deploy failed: {cause}", hint="; ".join(outcome))
+
+
+def give_up(
+    cluster: Cluster, release: Release, *, cause: str, error: RayliftError
+) -> NoReturn:
+    """What served before does not come back: say both reasons.
+
+    Raises:
+        NotRolledBack: always.
+    """
+    cluster.close(release, "failed", f"{cause}; going back: {error}")
+    raise NotRolledBack(
+        f"deploy failed: {cause}; and going back failed: {error}",
+        hint="raylift status; then deploy a version that worked",
+    ) from None

@@ -41,7 +41,23 @@ class Seen:
     seconds: float
 
 
-class Watch:
+def watch(
+    dashboard: Dashboard,
+    documents: Mapping[str, dict[str, Any] | None],
+    *,
+    timeout_s: float,
+    on_change: Callable[[Seen], None] = lambda _: None,
+) -> None:
+    """Return when Ray runs and serves `documents`; None: when it is gone.
+
+    Raises:
+        DeployFailed: it cannot be, or was not in time.
+        Unreachable: the dashboard was silent for some seconds.
+    """
+    _Watch(dashboard, documents, timeout_s=timeout_s, on_change=on_change).until_done()
+
+
+class _Watch:
     """Waits for `documents` (None: gone) to be what Ray runs and serves."""
 
     def __init__(
@@ -63,12 +79,7 @@ class Watch:
         self._nodes_read = float("-inf")
 
     def until_done(self) -> None:
-        """Return when all is as wanted and routed.
-
-        Raises:
-            DeployFailed: it cannot be, or was not in time.
-            Unreachable: the dashboard was silent for some seconds.
-        """
+        """Return when all is as wanted and routed."""
         before: object = None
         while True:
             applications = self._look()
