@@ -22,7 +22,7 @@ from raylift.errors import (
 )
 from serve_runtime.deploy import give_up
 from serve_runtime.status import applications_of
-from serve_runtime.traffic.documents import split_of, splitters_of, with_split
+from serve_runtime.traffic.documents import split_of, with_split
 from serve_runtime.traffic.figures import Figures, Look, judge, look
 from serve_runtime.watch import DeployFailed, watch
 
@@ -117,7 +117,11 @@ def prepare_canary(cluster: Cluster, prepared: Prepared) -> Canary | None:
             hint="raylift deploy without --canary",
         )
     new = touched[arm]
-    splitters = splitters_of(arm, prepared.there)
+    splitters = [
+        name
+        for name, document in prepared.there.items()
+        if (split := split_of(document)) and split.arms.get(arm)
+    ]
     if len(splitters) != 1 or new is None:
         front = ", ".join(splitters) or "none"
         raise CannotWork(

@@ -63,7 +63,7 @@ def run(
         if not dry_run:
             _confirm_deletions(prepared, yes=yes)
             with view.Progress() as progress:
-                if canary and steps:
+                if steps and canary:
                     rollout = Rollout(
                         cluster, canary, timeout_s=timeout_s, on_change=progress,
                         say=terminal.say,

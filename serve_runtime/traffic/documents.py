@@ -75,15 +75,6 @@ def with_split(document: dict[str, Any], **changed: object) -> dict[str, Any]:
     return new
 
 
-def splitters_of(arm: str, documents: Mapping[str, dict[str, Any]]) -> list[str]:
-    """The splitters that send something to this application."""
-    return [
-        name
-        for name, document in documents.items()
-        if (split := split_of(document)) and arm in _with_traffic(split)
-    ]
-
-
 def refuse_missing_arms(
     changed: Iterable[str], documents: Mapping[str, dict[str, Any]]
 ) -> None:
@@ -121,8 +112,9 @@ def refuse_deleted_arms(
     """An application must not go away while a splitter that stays sends it traffic."""
     gone = set(gone)
     staying = {name: doc for name, doc in documents.items() if name not in gone}
-    for arm in sorted(gone):
-        for splitter in splitters_of(arm, staying):
+    for splitter, document in staying.items():
+        split = split_of(document)
+        for arm in sorted(gone & _with_traffic(split)) if split else ():
             raise Conflict(
                 f"{arm}: splitter '{splitter}' sends traffic to it",
                 hint=f"raylift traffic {splitter} {arm}=0, then delete it",

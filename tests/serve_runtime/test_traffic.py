@@ -260,6 +260,12 @@ def test_nothing_to_do_is_no_canary():
         ({"model": NEW}, {"model": OLD}, CannotWork, "and there is none"),
         (
             {"model": NEW},
+            {"model": OLD, "chat": splitter(arms={"x": 1}, mirror={"model": 9})},
+            CannotWork,
+            "and there is none",
+        ),
+        (
+            {"model": NEW},
             {"model": OLD, "chat": CHAT, "two": splitter("two", arms={"model": 1})},
             CannotWork,
             "and there is chat, two",
