@@ -81,7 +81,11 @@ class LocalStack:
         Raises:
             CannotWork: the head must restart for it, and `restart` is false.
         """
-        return self._preview(load(self._state_file), restart=restart)
+        applied = load(self._state_file)
+        if applied is None and processes.find(self._folders.state):
+            # Another `up` wrote it before it started them, and after we looked.
+            applied = load(self._state_file)
+        return self._preview(applied, restart=restart)
 
     def up(
         self, *, progress: Callable[[str], None], restart: bool = False

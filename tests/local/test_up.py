@@ -51,9 +51,8 @@ def _head(project) -> psutil.Process:
 
 def test_two_ups_at_once_start_one_cluster_and_delete_leaves_nothing(project):
     first, second = project.start("up"), project.start("up")
-    assert [p.wait(90) for p in (first, second)] == [0, 0]
-    for process in (first, second):
-        process.communicate()
+    said = [process.communicate(timeout=90) for process in (first, second)]
+    assert [p.returncode for p in (first, second)] == [0, 0], said
     heads = [p for p in project.processes() if "--head" in p.cmdline()]
     assert len({p.environ()["RAYLIFT_NODE"] for p in project.processes()}) == 1
     assert len([p for p in heads if "start" in p.cmdline()]) == 1
