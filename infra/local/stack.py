@@ -81,11 +81,7 @@ class LocalStack:
         Raises:
             CannotWork: the head must restart for it, and `restart` is false.
         """
-        applied = load(self._state_file)
-        if applied is None and processes.find(self._folders.state):
-            # Another `up` wrote it before it started them, and after we looked.
-            applied = load(self._state_file)
-        return self._preview(applied, restart=restart)
+        return self._preview(load(self._state_file), restart=restart)
 
     def up(
         self, *, progress: Callable[[str], None], restart: bool = False
@@ -175,6 +171,10 @@ class LocalStack:
 
     def _preview(self, applied: Applied | None, *, restart: bool) -> list[Change]:
         running = self._running(applied)
+        if applied is None and HEAD in running:
+            # Another `up` may have written it, after we looked and before it started.
+            applied = load(self._state_file)
+            running = self._running(applied)
         needed: list[str] = []
         if HEAD in running:
             needed = ["its state is lost"]
