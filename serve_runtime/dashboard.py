@@ -32,6 +32,10 @@ class Rejected(RayliftError):
     """Ray refused a Serve config and changed nothing."""
 
 
+class Busy(Unreachable):
+    """The dashboard takes the question and gives no answer in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One Ray node: its id, its resources in Ray's words, its labels."""
@@ -173,7 +177,8 @@ class Dashboard:
                     method, url, fields=fields, timeout=timeout
                 )
         except urllib3.exceptions.HTTPError as error:
-            raise Unreachable(
+            waited = isinstance(error, urllib3.exceptions.ReadTimeoutError)
+            raise (Busy if waited else Unreachable)(
                 f"Ray's dashboard does not answer at {self.outputs.dashboard_url}:"
                 f" {_transport(error)}",
                 hint=f"raylift up -s {self.outputs.stack}",

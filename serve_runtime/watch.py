@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raylift.errors import RayliftError, Unreachable
 from serve_runtime import probe
 from serve_runtime.capacity import free_resources, missing, short_of
+from serve_runtime.dashboard import Busy
 from serve_runtime.diagnosis import own_stack_line, why
 from serve_runtime.plan import same_document
 from serve_runtime.status import ApplicationStatus, applications_of
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # Often at first, as new weights are live in 0.2 s; then so that Ray can work.
 _SHORTEST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.02, 0.1
 _SILENCE_SECONDS = 5.0
+# 150 replicas that start at once keep two cores, and the dashboard, busy for a while.
+_BUSY_SECONDS = 90.0
 _UNHEALTHY_SECONDS = 10.0
 _STUCK_SECONDS = 10.0
 _INFEASIBLE_SECONDS = 1.5
@@ -100,12 +103,14 @@ class _Watch:
         return min(_LONGEST_POLL_SECONDS, max(_SHORTEST_POLL_SECONDS, waited / 20))
 
     def _look(self) -> tuple[ApplicationStatus, ...]:
-        deadline = time.monotonic() + _SILENCE_SECONDS
+        began = time.monotonic()
         while True:
             try:
                 found = applications_of(self._dashboard.serve_details())
             except Unreachable as error:
-                if time.monotonic() >= deadline:
+                busy = isinstance(error, Busy)
+                patience = _BUSY_SECONDS if busy else _SILENCE_SECONDS
+                if time.monotonic() - began >= patience:
                     raise Unreachable(
                         f"lost Ray's dashboard while deploying: {error}",
                         hint="what is served may go on; raylift status, then the same"

@@ -41,6 +41,10 @@ _HELD_BYTES = 1 << 20
 _COOKIE_SECONDS = 30 * 24 * 3600
 
 
+class ClientGone(Exception):
+    """The client went before it had sent its request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request as it is forwarded; `rest` is what of the body was not held."""
@@ -128,9 +132,8 @@ async def read(scope: Message, receive: Receive) -> Request:
     """The request, its body held up to 1 MiB; what is longer streams."""
     body, more = bytearray(), True
     while more and len(body) <= _HELD_BYTES:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
+        part, more = await _part(receive)
+        body += part
     raw = scope.get("raw_path") or quote(scope["path"]).encode()
     headers = [
         (key.decode("latin-1"), value.decode("utf-8", "replace"))
@@ -151,9 +154,15 @@ async def _rest(held: bytes, receive: Receive) -> AsyncIterator[bytes]:
     yield held
     more = True
     while more:
-        message = await receive()
-        yield message.get("body", b"")
-        more = message.get("more_body", False)
+        part, more = await _part(receive)
+        yield part
+
+
+async def _part(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b""), message.get("more_body", False)
 
 
 async def refuse(send: Send, status: int, text: str) -> None:

@@ -22,6 +22,7 @@ from yarl import URL
 
 from serve_runtime.traffic.relay import (
     Answer,
+    ClientGone,
     caller_of,
     prefix_of,
     read,
@@ -69,10 +70,12 @@ class Arms:
             await asyncio.sleep(_ROUTES_SECONDS)
 
     async def look(self) -> None:
-        """Read the routes."""
-        async with self.session.get(f"{self.ingress}/-/routes") as response:
+        """Read the routes; an ingress that has none is one that is just starting."""
+        url = f"{self.ingress}/-/routes"
+        async with self.session.get(url, raise_for_status=True) as response:
             found = await response.json(content_type=None)
-        self.routes = {name: route.rstrip("/") for route, name in found.items()}
+        if found:
+            self.routes = {name: route.rstrip("/") for route, name in found.items()}
 
 
 class Figures:
@@ -136,7 +139,8 @@ class Forward:
         """One connection, in ASGI's terms."""
         match scope["type"]:
             case "http":
-                await self._http(scope, receive, send)
+                with contextlib.suppress(ClientGone):
+                    await self._http(scope, receive, send)
             case "lifespan":
                 await self._live(receive, send)
             case _:
@@ -238,8 +242,9 @@ def _ingress() -> str:
     client = _get_global_client()
     assert client is not None  # noqa: S101 in a replica there is one
     options = client.http_config
-    scheme = "https" if options.ssl_certfile else "http"
-    return f"{scheme}://127.0.0.1:{options.port}{options.root_path}"
+    if options.ssl_certfile:
+        raise RuntimeError("a splitter does not work behind http_options.ssl_certfile")
+    return f"http://127.0.0.1:{options.port}{options.root_path}"
 
 
 # On the replica's main loop and without a log line for each request: each request

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from serve_runtime.traffic.relay import Answer, caller_of, read
+from serve_runtime.traffic.relay import Answer, ClientGone, caller_of, read
 from serve_runtime.traffic.split import Sticky
 
 
@@ -59,6 +59,24 @@ def test_a_long_body_is_streamed_not_held():
         return b"".join([part async for part in request.data])
 
     assert len(asyncio.run(whole())) == 1_800_000
+
+
+@pytest.mark.parametrize("held", [0, 2_000_000])
+def test_half_a_body_is_never_sent_on_as_a_whole_one(held):
+    messages = [
+        {"type": "http.request", "body": b"x" * held, "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive():
+        return messages.pop(0)
+
+    async def whole():
+        request = await read(scope(), receive)
+        return [part async for part in request.data]
+
+    with pytest.raises(ClientGone):
+        asyncio.run(whole())
 
 
 @pytest.mark.parametrize(
