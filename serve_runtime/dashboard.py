@@ -79,9 +79,12 @@ class Dashboard:
         """`ray_version`, `session_name` and more."""
         return self._json("/api/version")
 
-    def serve_details(self) -> dict[str, Any]:
-        """Ray's ServeInstanceDetails; `applications` is {} where Serve is not up."""
-        return self._json(_APPLICATIONS)
+    def serve_details(self, wait_s: float | None = None) -> dict[str, Any]:
+        """Ray's ServeInstanceDetails; `applications` is {} where Serve is not up.
+
+        `wait_s` is how long to wait for it, where that is not as long as usual.
+        """
+        return self._json(_APPLICATIONS, wait_s=wait_s)
 
     def put_applications(self, document: dict[str, Any]) -> None:
         """Store a ServeDeploySchema as the goal; Ray works on it afterwards.
@@ -141,8 +144,8 @@ class Dashboard:
         groups = json.loads(response.text)
         return [target for group in groups for target in group["targets"]]
 
-    def _json(self, path: str) -> dict[str, Any]:
-        response = self._send("GET", path)
+    def _json(self, path: str, *, wait_s: float | None = None) -> dict[str, Any]:
+        response = self._send("GET", path, wait_s=wait_s)
         if response.status != HTTPStatus.OK:
             raise Unreachable(
                 f"Ray's dashboard answered {response.status} to {path}:"
@@ -166,9 +169,10 @@ class Dashboard:
         *,
         json: object = None,
         fields: dict[str, str] | None = None,
+        wait_s: float | None = None,
     ) -> _Answer:
         url = f"{self.outputs.dashboard_url}{path}"
-        timeout = self._timeout if method == "GET" else _SLOW_SECONDS
+        timeout = wait_s or (self._timeout if method == "GET" else _SLOW_SECONDS)
         try:
             if json is not None:
                 response = self._pool.request(method, url, json=json, timeout=timeout)

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 # Often at first, as new weights are live in 0.2 s; then so that Ray can work.
 _SHORTEST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.02, 0.1
 _SILENCE_SECONDS = 5.0
-# 150 replicas that start at once keep two cores, and the dashboard, busy for a while.
-_BUSY_SECONDS = 90.0
+# Hundreds of processes that start at once keep a small machine, and the dashboard, busy
+# for minutes; a question that is given up and asked again makes it worse.
+_BUSY_SECONDS = 60.0
 _UNHEALTHY_SECONDS = 10.0
 _STUCK_SECONDS = 10.0
 _INFEASIBLE_SECONDS = 1.5
@@ -85,7 +86,9 @@ class _Watch:
         """Return when all is as wanted and routed."""
         before: object = None
         while True:
+            looked = time.monotonic()
             applications = self._look()
+            took = time.monotonic() - looked
             if self._all_done(applications):
                 self._until_routed()
                 return
@@ -96,21 +99,22 @@ class _Watch:
                 self._on_change(seen)
                 before = state
             self._judge(applications, causes)
-            time.sleep(self._pause())
+            # Never more than half of Ray's time goes into answering us.
+            time.sleep(max(took, self._pause()))
 
     def _pause(self) -> float:
         waited = time.monotonic() - self._began
         return min(_LONGEST_POLL_SECONDS, max(_SHORTEST_POLL_SECONDS, waited / 20))
 
     def _look(self) -> tuple[ApplicationStatus, ...]:
-        began = time.monotonic()
+        silent, wait_s = time.monotonic() + _SILENCE_SECONDS, None
         while True:
             try:
-                found = applications_of(self._dashboard.serve_details())
+                found = applications_of(self._dashboard.serve_details(wait_s))
             except Unreachable as error:
-                busy = isinstance(error, Busy)
-                patience = _BUSY_SECONDS if busy else _SILENCE_SECONDS
-                if time.monotonic() - began >= patience:
+                wait_s = _BUSY_SECONDS if isinstance(error, Busy) else None
+                deadline = self._began + self._timeout if wait_s else silent
+                if time.monotonic() >= deadline:
                     raise Unreachable(
                         f"lost Ray's dashboard while deploying: {error}",
                         hint="what is served may go on; raylift status, then the same"
