@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 from infra.config import StackConfig
 from infra.local.applied import Applied
 from infra.local.changes import frozen, node_indices, plan_changes
+from infra.local.loopback import write_hook
 from infra.local.nodes import Folders, plan_nodes
 from infra.local.ports import MAX_NODES, Ports
 
@@ -46,7 +51,7 @@ def test_a_group_is_nodes_with_its_resources_and_labels_and_ports_of_their_own()
 def test_no_two_roles_of_a_block_share_a_port():
     node_ports = [p for index in range(MAX_NODES) for p in PORTS.of_node(index)]
     fixed = list(range(PORTS.base, PORTS.base + 9))
-    everything = [*fixed, *node_ports, *PORTS.ingress]
+    everything = [*fixed, *node_ports, *PORTS.ingress, *PORTS.grpc_ingress]
     assert len(everything) == len(set(everything))
     assert max(everything) < PORTS.base + 1000
 
@@ -63,6 +68,54 @@ def test_every_node_listens_on_loopback_only():
     assert head.environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
     assert _option(head, "dashboard-host") == "127.0.0.1"
     assert _option(member, "address") == "0.0.0.0:20000"
+
+
+def test_the_stack_file_may_tune_ray_but_not_open_it():
+    tuned, fixed = "RAY_SERVE_CONTROL_LOOP_INTERVAL_S", "RAY_SERVE_HAPROXY_BINARY_PATH"
+    env = {tuned: "1", fixed: "/mine", "PYTHONPATH": "/mine"}
+    (head,) = _plan(ray={"env": env})
+    assert head.environment[tuned] == "1"
+    assert head.environment[fixed] == "/s/haproxy"
+    assert head.environment["PYTHONPATH"] == "/s/site:/mine"
+
+
+HOOKED = """
+import asyncio, sys
+import grpc.aio
+async def main():
+    server = grpc.aio.server()
+    print(server.add_insecure_port(sys.argv[1]) > 0)
+    await server.start()
+    with open("/proc/net/tcp6") as six, open("/proc/net/tcp") as four:
+        ours = f":{int(sys.argv[2]):04X} "
+        print([l.split()[1][-13:] for l in (*six, *four) if ours in l])
+    await server.stop(0)
+import sitecustomize
+asyncio.run(main())
+import mine
+print(mine.ran)
+"""
+
+
+def test_a_grpc_server_is_kept_on_loopback_and_no_other_sitecustomize_is_lost(tmp_path):
+    for name in ("site", "other"):
+        (tmp_path / name).mkdir()
+    write_hook(tmp_path / "site", host="127.0.0.1")
+    (tmp_path / "other" / "mine.py").write_text("ran = False\n")
+    (tmp_path / "other" / "sitecustomize.py").write_text("import mine; mine.ran = 1\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path = f"{tmp_path / 'site'}:{tmp_path / 'other'}"
+    result = subprocess.run(
+        [sys.executable, "-c", HOOKED, f"[::]:{port}", str(port)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    listens = f"0100007F:{port:04X}"  # 127.0.0.1, the end of what the kernel writes
+    assert result.stdout.splitlines() == ["True", f"['{listens}']", "1"]
 
 
 def test_the_python_ingress_has_no_setting_of_haproxy():
