@@ -102,15 +102,6 @@ def test_a_deployed_application_answers_where_the_command_says(two):
     assert two.get("/a")[1].startswith("v1b ")
 
 
-def test_an_ingress_that_only_grpc_can_ask_needs_a_servicer(two):
-    two.write_app("mute", code=MUTE)
-    two.write_serve("mute.yaml", _app("mute", "mute"))
-    refused = two.run("deploy", "mute.yaml", code=2)
-    assert "Hello has no __call__ and no @serve.ingress" in refused.stderr
-    assert "grpc_options has no grpc_servicer_functions" in refused.stderr
-    assert "mute" not in two.names()
-
-
 def test_the_same_file_again_is_nothing_to_do_and_writes_nothing(two):
     before = sorted(p.name for p in two.state_dir.rglob("*") if p.is_file())
     pids = two.replica_pids("a")
