@@ -193,10 +193,14 @@ def binds(node: ast.AST) -> list[str]:
 
 
 def _answers_http(definition: ast.AST | None) -> bool:
-    """Whether Ray's HTTP ingress may find something to call; True where unknown."""
+    """Whether Ray's HTTP ingress may find something to call; True where unknown.
+
+    Only a class with methods for somebody else to call, as gRPC does, is known.
+    """
     match definition:
         case ast.ClassDef(bases=[], keywords=[], decorator_list=[_], body=body):
-            return any("__call__" in _defined(statement) for statement in body)
+            names = {name for statement in body for name in _defined(statement)}
+            return "__call__" in names or all(name.startswith("_") for name in names)
     return True
 
 

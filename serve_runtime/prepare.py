@@ -59,6 +59,7 @@ def prepare(
     added: list[Added] = []
     sent = 0
     for application in config.applications:
+        preflight.refuse_without_servicer(application, config.options, details)
         preflight.refuse_infeasible(application, nodes)
         shipped, size = _upload(cluster, _with_logging(application, config.options))
         sent += size

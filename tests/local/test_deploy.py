@@ -114,6 +114,15 @@ def test_the_same_file_again_is_nothing_to_do_and_writes_nothing(two):
     assert two.replica_pids("a") == pids
 
 
+def test_an_ingress_that_only_grpc_can_ask_needs_a_servicer(two):
+    two.write_app("mute", code=MUTE)
+    two.write_serve("mute.yaml", _app("mute", "mute"))
+    refused = two.run("deploy", "mute.yaml", code=2)
+    assert "Hello has no __call__ and no @serve.ingress" in refused.stderr
+    assert "grpc_options has no grpc_servicer_functions" in refused.stderr
+    assert "mute" not in two.names()
+
+
 def test_deploying_one_application_leaves_the_others_replicas_alone(two):
     pids = two.replica_pids("b")
     two.write_app("a", version="v2")

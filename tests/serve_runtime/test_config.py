@@ -40,7 +40,7 @@ def test_what_ray_receives_is_what_the_file_says_and_the_two_keys_that_name_it(
     }  # fmt: skip
     assert application.directory == tmp_path
     assert application.place == "serve.yaml:3"
-    assert application.facts == Facts({"A": {}}, complete=True, no_http="A")
+    assert application.facts == Facts({"A": {}}, complete=True)
     assert config.options == {"proxy_location": "HeadOnly"}
 
 

@@ -70,6 +70,7 @@ def test_deployments_of_plain_code_are_known_with_their_settings(tmp_path, name)
     ("code", "name"),
     [
         ("class A:\n    def Say(self, m): pass", "A"),
+        ("class A:\n    def __init__(self): raise ValueError", ""),
         ("class A:\n    async def __call__(self, r): pass", ""),
         ("class A:\n    __call__ = f", ""),
         ("class A(Base): pass", ""),
