@@ -49,8 +49,8 @@ class Canary:
     """What a canary is about.
 
     `arm` is the application, in its `old` and its `new` document; `splits` is the
-    document of the `splitter` in front of it as it was; `beside` is the new document
-    under the name and route that it has while it is tried.
+    document of the `splitter` in front of it as it was, and `weights` its arms;
+    `beside` is the new document under the name and route that it has while it is tried.
     """
 
     arm: str
@@ -58,6 +58,7 @@ class Canary:
     new: dict[str, Any]
     splitter: str
     splits: dict[str, Any]
+    weights: dict[str, float]
     beside: dict[str, Any]
 
     @property
@@ -78,20 +79,13 @@ class Canary:
         self, percent: float, *, lease: Mapping[str, object] | None = None
     ) -> dict[str, Any]:
         """The splitter with so much of the arm's share on the new version."""
-        arms = _shared(self.splits, self.arm, self.name, percent)
-        home = _shared(self.splits, self.arm, self.name, 0)
-        held = {**lease, "arms": home} if lease else None
-        return with_split(self.splits, arms=arms, lease=held)
+        held = {**lease, "arms": self._weights(0)} if lease else None
+        return with_split(self.splits, arms=self._weights(percent), lease=held)
 
-
-def _shared(
-    splits: dict[str, Any], arm: str, name: str, percent: float
-) -> dict[str, float]:
-    split = split_of(splits)
-    assert split is not None  # noqa: S101 found as one
-    weight = split.arms[arm]
-    moved = {arm: weight * (100 - percent) / 100, name: weight * percent / 100}
-    return {**split.arms, **moved}
+    def _weights(self, percent: float) -> dict[str, float]:
+        weight = self.weights[self.arm] / 100
+        moved = {self.arm: weight * (100 - percent), self.name: weight * percent}
+        return {**self.weights, **moved}
 
 
 def prepare_canary(cluster: Cluster, prepared: Prepared) -> Canary | None:
@@ -117,17 +111,18 @@ def prepare_canary(cluster: Cluster, prepared: Prepared) -> Canary | None:
             hint="raylift deploy without --canary",
         )
     new = touched[arm]
-    splitters = [
-        name
+    splitters = {
+        name: split.arms
         for name, document in prepared.there.items()
         if (split := split_of(document)) and split.arms.get(arm)
-    ]
+    }
     if len(splitters) != 1 or new is None:
         front = ", ".join(splitters) or "none"
         raise CannotWork(
             f"{arm}: one splitter must stand in front of it, and there is {front}",
             hint="docs/traffic.md shows how to put one there",
         )
+    ((splitter, weights),) = splitters.items()
     name = f"{arm}{SUFFIX}"
     if name in prepared.there:
         raise Conflict(
@@ -136,8 +131,15 @@ def prepare_canary(cluster: Cluster, prepared: Prepared) -> Canary | None:
         )
     route = f"{new.get('route_prefix') or '/'}".rstrip("/") or f"/{arm}"
     beside = {**new, "name": name, "route_prefix": f"{route}{SUFFIX}"}
-    splits = prepared.there[splitters[0]]
-    return Canary(arm, prepared.there[arm], new, splitters[0], splits, beside)
+    return Canary(
+        arm=arm,
+        old=prepared.there[arm],
+        new=new,
+        splitter=splitter,
+        splits=prepared.there[splitter],
+        weights=weights,
+        beside=beside,
+    )
 
 
 class Rollout:

@@ -12,7 +12,7 @@ from serve_runtime.canary import recover
 from serve_runtime.deploy import deploy
 from serve_runtime.prepare import running
 from serve_runtime.traffic.figures import NOTHING, look
-from serve_runtime.traffic.steer import prepare_shift, split_of_known, splitter
+from serve_runtime.traffic.steer import prepare_shift, splitter
 
 
 def run(
@@ -24,9 +24,9 @@ def run(
         recover(cluster, say=terminal.say)
         if not weights:
             details = cluster.dashboard.serve_details()
-            document = splitter(name, running(cluster.desired(), details))
+            split = splitter(name, running(cluster.desired(), details))
             done = look(cluster.dashboard, name).since(NOTHING)
-            view.show_split(split_of_known(document), done, as_json=as_json)
+            view.show_split(split, done, as_json=as_json)
             return
         prepared = prepare_shift(cluster, name, weights)
         with deploy_view.Progress() as progress:
@@ -37,7 +37,7 @@ def run(
         elif release is None:
             terminal.say("nothing to do")
         else:
-            split = split_of_known(prepared.wanted[name])
+            split = splitter(name, prepared.wanted)
             terminal.show(f"release {release.number}: {name} {view.shares(split)}")
 
 

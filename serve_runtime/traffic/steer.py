@@ -32,35 +32,28 @@ def prepare_shift(
     if not {name, *weights} <= there.keys():
         there = running(base, cluster.dashboard.serve_details())
     old = splitter(name, there)
-    arms = {**split_of_known(old).arms, **weights}
-    text = "command line"
-    _, problems = validate(Split, {"arms": arms}, place=lambda _: text)
+    arms = {**old.arms, **weights}
+    _, problems = validate(Split, {"arms": arms}, place=lambda _: "command line")
     refuse(problems)
-    wanted = {name: with_split(old, arms=arms)}
+    wanted = {name: with_split(there[name], arms=arms)}
     decided = plan(wanted, there)
     refuse_bad_arms(decided, there)
     return Prepared(decided, wanted, there, base, {})
 
 
-def splitter(name: str, there: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The document of a splitter that runs.
+def splitter(name: str, there: Mapping[str, dict[str, Any]]) -> Split:
+    """How a splitter splits that runs.
 
     Raises:
         InputFailed: there is none of this name; those that are there are named.
     """
-    found = {key for key, document in there.items() if split_of(document)}
+    splits = {key: split_of(document) for key, document in there.items()}
+    found = {key: split for key, split in splits.items() if split}
     if name in found:
-        return there[name]
+        return found[name]
     if name in there and not is_splitter(there[name]):
         wrong = f"'{name}' is no splitter"
     else:
         wrong = f"no application '{name}'{did_you_mean(name, found)}"
     known = f"splitters: {', '.join(sorted(found)) or 'none'}"
     raise InputFailed.at("", wrong, hint=known)
-
-
-def split_of_known(document: dict[str, Any]) -> Split:
-    """How an application splits that is known to be a splitter."""
-    split = split_of(document)
-    assert split is not None  # noqa: S101 `splitter` has seen it
-    return split
