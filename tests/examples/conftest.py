@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from project import make_project
+from project import make_project, running
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -31,10 +31,8 @@ raylift:ray: {head: {numCpus: 32}}
 def stack(tmp_path_factory):
     """A stack that is up for all examples, which run on it one after another."""
     project = make_project(tmp_path_factory.mktemp("examples"), config=STACK)
-    project.run("up")
-    yield project
-    project.run("delete", "--yes")
-    assert project.processes() == []
+    with running(project) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

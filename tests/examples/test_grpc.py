@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
-from project import make_project
+from project import make_project, running
 
 pytestmark = pytest.mark.ray
 
@@ -32,10 +32,8 @@ def cluster(tmp_path_factory):
       env: {{PYTHONPATH: {EXAMPLE / "protos"}}}
     """
     project = make_project(tmp_path_factory.mktemp("grpc"), config=config)
-    project.run("up")
-    yield project
-    project.run("delete", "--yes")
-    assert project.processes() == []
+    with running(project) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from project import make_project, wait_until
+from project import make_project, running, wait_until
 
 pytestmark = pytest.mark.ray
 
@@ -61,11 +61,9 @@ def production(tmp_path_factory, bucket, request):
     project.environment = {**bucket, "PATH": path}
     folder = Path(__file__).parents[2] / "examples" / "production"
     shutil.copytree(folder, project.root / "example")
-    project.run("up")
-    assert ci(project) == 0
-    yield project
-    project.run("delete", "--yes")
-    assert project.processes() == []
+    with running(project) as stack:
+        assert ci(stack) == 0
+        yield stack
 
 
 def test_the_same_code_again_is_nothing_to_do(production):

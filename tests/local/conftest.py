@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from project import make_project
+from project import make_project, running
 
 
 @pytest.fixture(scope="module")
@@ -14,10 +14,8 @@ def up(tmp_path_factory):
     raylift:ray: {head: {numCpus: 4}}
     """
     project = make_project(tmp_path_factory.mktemp("project"), config=config)
-    project.run("up")
-    yield project
-    project.run("delete", "--yes")
-    assert project.processes() == []
+    with running(project) as stack:
+        yield stack
 
 
 @pytest.fixture

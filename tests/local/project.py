@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -13,8 +14,12 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RAYLIFT = str(Path(sys.executable).with_name("raylift"))
 
@@ -168,3 +173,14 @@ def make_project(root: Path, *, stack: str = "local", config: str = "") -> Proje
     text = f"config:\n{textwrap.indent(textwrap.dedent(body), '  ')}\n"
     (root / "stacks" / f"Pulumi.{stack}.yaml").write_text(text)
     return Project(root.resolve(), stack)
+
+
+@contextlib.contextmanager
+def running(project: Project) -> Iterator[Project]:
+    """The stack while it is up; after it nothing of it may be left."""
+    project.run("up")
+    try:
+        yield project
+    finally:
+        project.run("delete", "--yes")
+    assert project.processes() == []

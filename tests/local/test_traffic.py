@@ -10,7 +10,7 @@ import time
 
 import pytest
 from load import Load
-from project import make_project, wait_until
+from project import make_project, running, wait_until
 
 pytestmark = pytest.mark.ray
 
@@ -122,9 +122,8 @@ def by_python(tmp_path_factory):
     raylift:ray: {ingress: python, head: {numCpus: 4}}
     """
     project = make_project(tmp_path_factory.mktemp("python"), config=config)
-    project.run("up")
-    yield deploy(project, arms={"arm1": 1})
-    project.run("delete", "--yes")
+    with running(project) as stack:
+        yield deploy(stack, arms={"arm1": 1})
 
 
 class Client:
