@@ -184,6 +184,8 @@ class Hello:
         self.load()
     def load(self):
         time.sleep(600)
+    def __call__(self, request):
+        return "never"
 app = Hello.bind()
 """
     two.write_app("stuck", code=code)
