@@ -1,21 +1,28 @@
-"""StackConfig: every key of a stack file, with its default. camelCase, as Pulumi's.
+"""What the stack files of every target share: value types and StackConfig.
 
-A key has the meaning that Ray gives it (`numGpus`, `resources`, `labels`), and no
-key does nothing: what a target does not use, it refuses.
+A key has the meaning that Ray, Kubernetes or AWS gives it (`numGpus`, `taints`,
+`instanceTypes`), and no key does nothing: what a target does not use, it refuses.
+Each target has its own model, in its own package.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from raylift.model import NotNegative, Strict
 from raylift.wording import kind
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from raylift.document import Place
+
 Target = Literal["local", "kubernetes", "aws"]
+TARGETS: tuple[Target, ...] = ("local", "kubernetes", "aws")
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9]{0,251}[A-Za-z0-9])?")
@@ -23,6 +30,10 @@ _LABEL = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _BUILT_IN = ("CPU", "GPU", "memory", "object_store_memory", "node:")
 _SIZES = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 _SIZE = re.compile(r"(\d+)(Ki|Mi|Gi|Ti)")
+_DURATIONS = {"s": 1, "m": 60, "h": 3600}
+_DURATION = re.compile(r"(\d{1,6})([smh])")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OURS = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 class Section(Strict):
@@ -58,6 +69,16 @@ def _size(value: object) -> object:
     return int(match[1]) * _SIZES[match[2]]
 
 
+def _seconds(value: object) -> object:
+    """Seconds of a duration such as 10m."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError(f"must be a time such as 60s, 10m or 1h, not {kind(value)}")
+    return int(match[1]) * _DURATIONS[match[2]]
+
+
 def _labels(value: dict[str, str]) -> dict[str, str]:
     for key, text in value.items():
         name = key.rsplit("/", 1)[-1]
@@ -79,83 +100,61 @@ def _resources(value: dict[str, float]) -> dict[str, float]:
     return value
 
 
+def _env(value: dict[str, str]) -> dict[str, str]:
+    for name in value:
+        if name in _OURS:
+            raise ValueError(f"{name}: raylift sets it; the token is always on")
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError(f"{name}: no name of an environment variable")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Host = Annotated[str, AfterValidator(_host)]
+Bytes = Annotated[int, BeforeValidator(_size), Field(ge=0)]
 Size = Annotated[int | None, BeforeValidator(_size)]
+Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=0)]
 Labels = Annotated[dict[str, str], AfterValidator(_labels)]
 Resources = Annotated[dict[str, NotNegative], AfterValidator(_resources)]
+Env = Annotated[dict[str, str], AfterValidator(_env)]
 PortNumber = Annotated[int, Field(ge=1024, le=65535)]
+Defaults = Literal["raylift", "ray"]
 
 
-class NodeGroup(Section):
-    """Alike nodes. On `local` each is a raylet that claims these resources."""
+class ServeDefaults(Section):
+    """Whether raylift's safe defaults are added to what is deployed."""
 
-    name: Annotated[str, AfterValidator(_name)]
-    min_size: Annotated[int, Field(ge=1, le=16)] = 1
-    num_cpus: NotNegative = 1.0
-    num_gpus: Annotated[int, Field(ge=0)] = 0
-    memory: Size = None
-    resources: Resources = {}
-    labels: Labels = {}
+    defaults: Defaults = "raylift"
 
 
-class Head(Section):
-    """The node that runs Ray's control plane; on `local` it serves replicas too."""
+class Wrong(NamedTuple):
+    """What does not fit: the key, what is wrong, and whether it works all the same."""
 
-    num_cpus: Annotated[NotNegative | None, Field()] = None
-    num_gpus: Annotated[int, Field(ge=0)] = 0
-    memory: Size = None
-    resources: Resources = {}
-    labels: Labels = {}
-
-
-class Ray(Section):
-    """The Ray cluster."""
-
-    ingress: Literal["haproxy", "python"] = "haproxy"
-    head: Head = Head()
-    object_store_memory: Size = 200 << 20
-    env: dict[str, str] = {}
-
-    @model_validator(mode="after")
-    def _env_is_not_ours(self) -> Ray:
-        for name in self.env:
-            if name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
-                raise ValueError(f"env.{name}: raylift sets it; the token is always on")
-        return self
-
-
-class Serve(Section):
-    """Where the applications answer, and whether raylift's safe defaults are added."""
-
-    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
-    port: PortNumber | None = None
-    grpc_port: PortNumber | None = None
-    defaults: Literal["raylift", "ray"] = "raylift"
+    path: Place
+    text: str
+    is_warning: bool = False
 
 
 class StackConfig(Section):
-    """One place to serve from."""
+    """One place to serve from: what every target's model extends."""
 
-    target: Target = "local"
-    node_groups: list[NodeGroup] = []
-    ray: Ray = Ray()
-    serve: Serve = Serve()
+    target: Target
+    serve: ServeDefaults = ServeDefaults()
 
-    @model_validator(mode="after")
-    def _group_names_differ(self) -> StackConfig:
-        seen: set[str] = set()
-        for group in self.node_groups:
-            if group.name in seen:
-                raise ValueError(f"nodeGroups: two groups named '{group.name}'")
-            seen.add(group.name)
-        return self
-
-    @model_validator(mode="after")
-    def _target_is_built(self) -> StackConfig:
-        if self.target != "local":
-            raise ValueError(f"target: '{self.target}' is not built yet; use local")
-        return self
+    def checks(self) -> Iterator[Wrong]:
+        """What is wrong although every single value is right."""
+        raise NotImplementedError
 
     def resolved(self) -> dict[str, Any]:
         """The whole configuration as it would stand in a file, defaults included."""
         values = self.model_dump(by_alias=True)
         return {f"raylift:{key}": value for key, value in values.items()}
+
+
+def differ(groups: Iterable[str], path: Place) -> Iterator[Wrong]:
+    """Each name that a list has a second time."""
+    seen: set[str] = set()
+    for index, name in enumerate(groups):
+        if name in seen:
+            yield Wrong((*path, index, "name"), f"two groups named '{name}'")
+        seen.add(name)

@@ -51,19 +51,19 @@ def validate(
     value: object,
     *,
     place: Callable[[Place], str],
-    prefix: str = "",
+    named: Callable[[Place], str] = dotted,
 ) -> tuple[M | None, list[Problem]]:
     """The model made from `value`, or everything that is wrong with it.
 
-    `place` gives `file:line` of a path; `prefix` stands before each path in
-    messages. A problem and a model never come together.
+    `place` gives `file:line` of a path, `named` how messages call it. A problem and
+    a model never come together.
     """
     if not isinstance(value, dict):
         return None, [Problem(place(()), f"must be a mapping, not {kind(value)}")]
     try:
         return model.model_validate(value), []
     except ValidationError as failed:
-        return None, _problems(model, failed.errors(), place=place, prefix=prefix)
+        return None, _problems(model, failed.errors(), place=place, named=named)
 
 
 def _problems(
@@ -71,13 +71,13 @@ def _problems(
     errors: Iterable[ErrorDetails],
     *,
     place: Callable[[Place], str],
-    prefix: str,
+    named: Callable[[Place], str],
 ) -> list[Problem]:
     found: dict[Place, Problem] = {}
     for error in errors:
         path = tuple(error["loc"])
-        where = f"{dotted(path)}: " if path else ""
-        text = f"{prefix}{where}{_text(model, path, error)}"
+        where = f"{named(path)}: " if path else ""
+        text = f"{where}{_text(model, path, error)}"
         found.setdefault(path, Problem(place(path), text))
     return list(found.values())
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """`config` is StackConfig.resolved(); `nodes` gives each node's index of ports."""
+    """`config` is LocalConfig.resolved(); `nodes` gives each node's index of ports."""
 
     ports: Ports
     nodes: dict[str, int]

@@ -9,21 +9,21 @@ from infra.local.ports import MAX_NODES
 from infra.stack import Change
 
 if TYPE_CHECKING:
-    from infra.config import StackConfig
     from infra.local.applied import Applied
+    from infra.local.config import LocalConfig
 
 # These are no property of a running process, or are compared apart.
 _NOT_FROZEN = ("port", "grpcPort", "defaults")
 
 
-def node_names(config: StackConfig) -> list[str]:
+def node_names(config: LocalConfig) -> list[str]:
     """Every node that the stack file asks for, the head first."""
     groups = config.node_groups
     return [HEAD, *(f"{g.name}-{n}" for g in groups for n in range(g.min_size))]
 
 
 def node_indices(
-    config: StackConfig, applied: Applied | None, *, starting: set[str]
+    config: LocalConfig, applied: Applied | None, *, starting: set[str]
 ) -> dict[str, int]:
     """An index for each node; one that goes on keeps it, and so its ports.
 
@@ -44,7 +44,7 @@ def node_indices(
 
 
 def plan_changes(
-    config: StackConfig, applied: Applied | None, running: set[str]
+    config: LocalConfig, applied: Applied | None, running: set[str]
 ) -> list[Change]:
     """What to start, stop and restart; empty where there is nothing to do.
 
@@ -67,7 +67,7 @@ def plan_changes(
     return changes
 
 
-def frozen(config: StackConfig, applied: Applied, *, ray_version: str) -> list[str]:
+def frozen(config: LocalConfig, applied: Applied, *, ray_version: str) -> list[str]:
     """What differs from the stack file and cannot change while Ray runs."""
     wanted, has = config.resolved(), applied.config
     found = [

@@ -20,7 +20,7 @@ from infra.local.processes import NODE_MARK, STACK_MARK
 from raylift.outputs import NODE_LABEL
 
 if TYPE_CHECKING:
-    from infra.config import Head, NodeGroup, StackConfig
+    from infra.local.config import Head, LocalConfig, NodeGroup
     from infra.local.ports import Ports
 
 HEAD = "head"
@@ -65,7 +65,7 @@ class Node:
 
 
 def plan_nodes(
-    config: StackConfig, *, ports: Ports, indices: dict[str, int], folders: Folders
+    config: LocalConfig, *, ports: Ports, indices: dict[str, int], folders: Folders
 ) -> list[Node]:
     """Every node that the stack file asks for, the head first.
 
@@ -85,7 +85,7 @@ def plan_nodes(
     return nodes
 
 
-def _head(config: StackConfig, *, ports: Ports, folders: Folders) -> Node:
+def _head(config: LocalConfig, *, ports: Ports, folders: Folders) -> Node:
     argv = [
         *_ray_start(folders, ports.of_node(0)),
         "--head",
@@ -144,7 +144,7 @@ def node_mark(name: str, indices: dict[str, int]) -> str:
 
 
 def _claims(
-    node: Head | NodeGroup, config: StackConfig, *, mark: str = ""
+    node: Head | NodeGroup, config: LocalConfig, *, mark: str = ""
 ) -> list[str]:
     labels = {**node.labels, **({NODE_LABEL: mark} if mark else {})}
     options: dict[str, Any] = {
@@ -172,7 +172,7 @@ _TUNED = {
 
 
 def _environment(
-    config: StackConfig, name: str, *, ports: Ports, folders: Folders
+    config: LocalConfig, name: str, *, ports: Ports, folders: Folders
 ) -> dict[str, str]:
     path = (str(folders.site), config.ray.env.get("PYTHONPATH", ""))
     return {

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from infra.config import StackConfig
+    from infra.local.config import LocalConfig
 
 _START_SECONDS = 60
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -55,11 +55,18 @@ class LocalStack:
         self._folders = Folders(state_dir.resolve(), _ray_folder(state_dir.resolve()))
 
     @functools.cached_property
-    def config(self) -> StackConfig:
+    def config(self) -> LocalConfig:
         """What the stack file says; a stack that runs is told by its state alone."""
+        from infra.local.config import LocalConfig
         from infra.stack_file import load_stack_file
 
         config = load_stack_file(self._stack_file)
+        if not isinstance(config, LocalConfig):
+            raise CannotWork(
+                f"stack '{self.name}' runs on this machine, but its file now says"
+                f" target: {config.target}",
+                hint=f"raylift delete -s {self.name}",
+            )
         if sum(group.min_size for group in config.node_groups) >= MAX_NODES:
             raise InputFailed.at(
                 "raylift:nodeGroups", f"at most {MAX_NODES - 1} nodes fit one machine"

@@ -46,7 +46,7 @@ def problems(
         Split,
         deployments[0]["user_config"],
         place=lambda path: place((*inside, *path)),
-        prefix=f"{dotted(inside)}.",
+        named=lambda path: dotted((*inside, *path)),
     )[1]
 
 
@@ -55,9 +55,7 @@ def split_of(document: Mapping[str, Any]) -> Split | None:
     if not is_splitter(document):
         return None
     for deployment in document.get("deployments") or []:
-        model, _ = validate(
-            Split, deployment.get("user_config"), place=lambda _: "", prefix=""
-        )
+        model, _ = validate(Split, deployment.get("user_config"), place=lambda _: "")
         if model:
             return model
     return None

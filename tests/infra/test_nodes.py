@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from infra.config import StackConfig
 from infra.local.applied import Applied
 from infra.local.changes import frozen, node_indices, plan_changes
+from infra.local.config import LocalConfig
 from infra.local.loopback import write_hook
 from infra.local.nodes import Folders, plan_nodes
 from infra.local.ports import MAX_NODES, Ports
@@ -20,7 +20,7 @@ FOLDERS = Folders(Path("/s"), Path("/r"))
 
 
 def _plan(**config):
-    wanted = StackConfig.model_validate(config)
+    wanted = LocalConfig.model_validate(config)
     indices = node_indices(wanted, None, starting=set())
     return plan_nodes(wanted, ports=PORTS, indices=indices, folders=FOLDERS)
 
@@ -123,13 +123,13 @@ def test_the_python_ingress_has_no_setting_of_haproxy():
     assert not [k for k in head.environment if "HAPROXY" in k or "HA_PROXY" in k]
 
 
-def _applied(config: StackConfig, indices: dict[str, int]) -> Applied:
+def _applied(config: LocalConfig, indices: dict[str, int]) -> Applied:
     return Applied(PORTS, indices, config.resolved(), "2.60.0")
 
 
-def _config(*groups: str, **more) -> StackConfig:
+def _config(*groups: str, **more) -> LocalConfig:
     named = [{"name": name} for name in groups]
-    return StackConfig.model_validate({"nodeGroups": named, **more})
+    return LocalConfig.model_validate({"nodeGroups": named, **more})
 
 
 def test_a_node_keeps_its_ports_when_a_group_before_it_goes():
@@ -152,7 +152,7 @@ def test_a_node_that_is_started_again_is_another_one_on_other_ports():
 def test_a_stack_of_as_many_nodes_as_fit_can_restart():
     group = {"name": "a", "minSize": 16}
     many = [{**group, "name": name} for name in "ab"] + [{"name": "c", "minSize": 7}]
-    config = StackConfig.model_validate({"nodeGroups": many})
+    config = LocalConfig.model_validate({"nodeGroups": many})
     indices = node_indices(config, None, starting=set())
     after = node_indices(config, _applied(config, indices), starting=set(indices))
     assert sorted(after.values()) == list(range(MAX_NODES))
@@ -174,10 +174,10 @@ def test_only_what_differs_changes():
 
 def test_a_changed_group_restarts_its_nodes_and_a_larger_one_does_not():
     before = _applied(_config("a"), {})
-    larger = StackConfig.model_validate({"nodeGroups": [{"name": "a", "minSize": 2}]})
+    larger = LocalConfig.model_validate({"nodeGroups": [{"name": "a", "minSize": 2}]})
     found = plan_changes(larger, before, {"head", "a-0"})
     assert [(c.action, c.what) for c in found] == [("start", "a-1")]
-    other = StackConfig.model_validate({"nodeGroups": [{"name": "a", "numGpus": 1}]})
+    other = LocalConfig.model_validate({"nodeGroups": [{"name": "a", "numGpus": 1}]})
     found = plan_changes(other, before, {"head", "a-0"})
     assert [(c.action, c.what) for c in found] == [("restart", "a-0")]
 

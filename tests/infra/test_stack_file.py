@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from infra import config as model
-from infra.config import StackConfig
+from infra.local import config as model
+from infra.local.config import LocalConfig
 from infra.stack_file import load_stack_file
 from raylift.errors import InputFailed
 from raylift.model import validate
 
-SECTIONS = (StackConfig, model.NodeGroup, model.Head, model.Ray, model.Serve)
+SECTIONS = (LocalConfig, model.NodeGroup, model.Head, model.Ray, model.Serve)
 
 
 def _load(folder, text):
@@ -45,8 +45,8 @@ def test_no_key_of_a_stack_file_is_in_snake_case(section):
 
 
 def test_an_empty_config_is_every_default(tmp_path):
-    assert _load(tmp_path, "config:\n") == StackConfig()
-    assert _load(tmp_path, "encryptionsalt: x\n") == StackConfig()
+    assert _load(tmp_path, "config:\n") == LocalConfig()
+    assert _load(tmp_path, "encryptionsalt: x\n") == LocalConfig()
 
 
 def test_what_is_resolved_can_be_read_again_as_it_was(tmp_path):
@@ -56,7 +56,7 @@ def test_what_is_resolved_can_be_read_again_as_it_was(tmp_path):
     )
     config = _load(tmp_path, text)
     again = {k.removeprefix("raylift:"): v for k, v in config.resolved().items()}
-    assert StackConfig.model_validate(again) == config
+    assert LocalConfig.model_validate(again) == config
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_key_that_nothing_would_read_is_refused(tmp_path, entry):
 
 @pytest.mark.parametrize("key", ["aws:region", "myapp:target", "kubernetes:context"])
 def test_keys_of_other_programs_are_left_alone(tmp_path, key):
-    assert _load(tmp_path, f"config:\n  {key}: x\n") == StackConfig()
+    assert _load(tmp_path, f"config:\n  {key}: x\n") == LocalConfig()
 
 
 @pytest.mark.parametrize(

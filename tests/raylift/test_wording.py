@@ -35,7 +35,10 @@ class Whole(Strict):
 
 def _told(**value: object) -> list[str]:
     model, problems = validate(
-        Whole, {"name": "x", **value}, place=lambda path: f"f:{len(path)}", prefix="p:"
+        Whole,
+        {"name": "x", **value},
+        place=lambda path: f"f:{len(path)}",
+        named=lambda path: f"p:{dotted(path)}",
     )
     assert (model is None) == bool(problems)
     return [str(problem) for problem in problems]

@@ -1,0 +1,275 @@
+"""What is wrong with a stack file for AWS although every single value of it is right.
+
+Only what needs no network. Facts on instance types are EC2's own, in the table.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+
+from infra.aws.instance_types import closest, instance_types, smallest_with_efa
+from infra.config import Wrong, differ
+from infra.kubernetes.checks import of_sizes, of_storage
+from raylift.wording import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.aws.config import (
+        AwsConfig,
+        FaultTolerance,
+        Ingress,
+        NodeGroup,
+        Provider,
+    )
+    from infra.aws.instance_types import InstanceType
+    from raylift.document import Place
+
+_SERVICES = ipaddress.IPv4Network("172.20.0.0/16")  # EKS' default for Services
+_PRIVATE = tuple(
+    map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+)
+_WORLD = "0.0.0.0/0"
+_LARGEST, _SMALLEST = (
+    16,
+    20,
+)  # /20: three zones of /24 for pods and their public and /28 parts
+_IMAGE_GIB = 100  # a Ray GPU image unpacks to about 35 GiB, the system takes 12
+_MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+# Standard support: ends 2026-12-02 for 1.34, 2027-03-27 for 1.35 (AWS' calendar).
+_SUPPORTED = ("1.34", "1.35", "1.36")
+
+
+def of_provider(provider: Provider) -> Iterator[Wrong]:
+    """The region."""
+    import botocore.session
+
+    known = botocore.session.get_session().get_available_regions("eks")
+    if provider.region not in known:
+        text = f"{provider.region} is no region with EKS"
+        yield Wrong(("aws", "region"), f"{text}{did_you_mean(provider.region, known)}")
+
+
+def of_network(config: AwsConfig) -> Iterator[Wrong]:
+    """The VPC and its subnets."""
+    network, place = config.network, ("network",)
+    if network.vpc_id is None:
+        for name in ("private_subnet_ids", "public_subnet_ids"):
+            if getattr(network, name):
+                key = type(network).model_fields[name].alias or name
+                yield Wrong((*place, key), "needs vpcId: they are of a VPC")
+        yield from _of_block((*place, "cidrBlock"), network.cidr_block)
+    elif len(network.private_subnet_ids) < 2:  # noqa: PLR2004 EKS' own rule
+        text = "EKS needs subnets in at least two zones"
+        yield Wrong((*place, "privateSubnetIds"), text)
+    zones = network.availability_zones
+    if zones is not None and len(set(zones)) < 2:  # noqa: PLR2004 as above
+        text = "EKS needs at least two zones"
+        yield Wrong((*place, "availabilityZones"), text)
+    for zone in zones or []:
+        if not zone.startswith(config.aws.region):
+            text = f"{zone} is not in {config.aws.region}"
+            yield Wrong((*place, "availabilityZones"), text)
+    if network.nat_gateway == "none" and network.vpc_endpoints != "private":
+        text = "nodes could not reach ECR and STS; set vpcEndpoints: private"
+        yield Wrong((*place, "natGateway"), text)
+
+
+def _of_block(place: Place, text: str) -> Iterator[Wrong]:
+    block = ipaddress.IPv4Network(text)
+    if block.prefixlen > _SMALLEST:
+        yield Wrong(place, f"{text} is too small for three zones; use a /{_SMALLEST}")
+    elif block.prefixlen < _LARGEST:
+        yield Wrong(place, f"{text} is larger than a VPC may be; use a /{_LARGEST}")
+    if block.overlaps(_SERVICES):
+        yield Wrong(place, f"{text} overlaps the Kubernetes service range {_SERVICES}")
+    if not any(block.subnet_of(private) for private in _PRIVATE):
+        yield Wrong(place, f"{text} is not a private network")
+
+
+def of_cluster(config: AwsConfig) -> Iterator[Wrong]:
+    """The EKS cluster and its system nodes."""
+    cluster, place = config.kubernetes, ("kubernetes",)
+    if cluster.version not in _SUPPORTED and cluster.support_type == "STANDARD":
+        text = (
+            f"{cluster.version} is not in standard support; use one of"
+            f" {', '.join(_SUPPORTED)}, or set supportType: EXTENDED"
+        )
+        yield Wrong((*place, "version"), text)
+    if _WORLD in (cluster.public_access_cidrs or ()):
+        text = "open to the whole internet; name addresses, such as 203.0.113.7/32"
+        yield Wrong((*place, "publicAccessCidrs"), text)
+    if cluster.public_access_cidrs == [] and not cluster.endpoint_private_access:
+        text = "nobody could reach the API server"
+        yield Wrong((*place, "endpointPrivateAccess"), text)
+    system = config.system_node_group
+    place = ("systemNodeGroup",)
+    yield from of_sizes(place, system.min_size, system.max_size)
+    yield from _of_types((*place, "instanceTypes"), system.instance_types)
+    for index, name in enumerate(system.instance_types):
+        if (found := instance_types().get(name)) and found.gpu:
+            text = f"{name} has a GPU; system nodes need none"
+            yield Wrong((*place, "instanceTypes", index), text)
+    if config.budget and not _MAIL.fullmatch(config.budget.email):
+        yield Wrong(("budget", "email"), f"{config.budget.email} is no e-mail address")
+
+
+def of_node_groups(config: AwsConfig) -> Iterator[Wrong]:
+    """The groups of GPU and CPU nodes for Ray workers."""
+    yield from differ((group.name for group in config.node_groups), ("nodeGroups",))
+    for index, group in enumerate(config.node_groups):
+        place: Place = ("nodeGroups", index)
+        if group.name == "system":
+            yield Wrong((*place, "name"), "'system' is the group of raylift's own")
+        yield from of_sizes(place, group.min_size, group.max_size)
+        yield from _of_desired(place, group)
+        types = (*place, "instanceTypes")
+        wrong = list(_of_types(types, group.instance_types))
+        yield from wrong
+        if not wrong:
+            yield from _of_shape(place, group)
+            yield from _of_capacity(place, group)
+            yield from _of_efa(place, group, config)
+            yield from _of_machine(place, group)
+
+
+def _of_desired(place: Place, group: NodeGroup) -> Iterator[Wrong]:
+    wanted = group.desired_size
+    if wanted is not None and not group.min_size <= wanted <= group.max_size:
+        text = f"{wanted} is outside of {group.min_size} to {group.max_size}"
+        yield Wrong((*place, "desiredSize"), text)
+
+
+def _of_types(place: Place, names: list[str]) -> Iterator[Wrong]:
+    for index, name in enumerate(names):
+        found = instance_types().get(name)
+        if found is None:
+            near = ", ".join(closest(name))
+            hint = f"; closest: {near}" if near else ""
+            yield Wrong((*place, index), f"{name} is not known{hint}")
+        elif found.gpu and not found.gpus:
+            instead = next(t for t in closest(name.replace("f.", ".")) if "f." not in t)
+            text = f"{name} has a fraction of an {found.gpu}; use {instead}"
+            yield Wrong((*place, index), text)
+
+
+def _of_shape(place: Place, group: NodeGroup) -> Iterator[Wrong]:
+    """The Cluster Autoscaler and Ray take all nodes of a group for alike."""
+    first, *others = group.types()
+    place = (*place, "instanceTypes")
+    for other in others:
+        if first.gpu != other.gpu:
+            text = f"{_gpu(first)} and {_gpu(other)} in one group; split it into two"
+        elif first.arch != other.arch:
+            text = f"{first.name} is {first.arch}, {other.name} is {other.arch}"
+        elif first.gpus != other.gpus:
+            text = f"{first.name} has {first.gpus} GPUs, {other.name} has {other.gpus}"
+        elif (first.vcpus, first.memory) != (other.vcpus, other.memory):
+            text = f"{_size(first)}, {_size(other)}; a group has one size"
+        else:
+            continue
+        yield Wrong(place, text)
+
+
+def _gpu(found: InstanceType) -> str:
+    return f"{found.gpu or 'no GPU'} ({found.name})"
+
+
+def _size(found: InstanceType) -> str:
+    return f"{found.name} has {found.vcpus} vCPUs and {found.memory >> 30} GiB"
+
+
+def _of_capacity(place: Place, group: NodeGroup) -> Iterator[Wrong]:
+    reservation = group.capacity_reservation_id
+    if group.capacity_type == "SPOT" and reservation:
+        text = "spot nodes cannot use a reservation"
+        yield Wrong((*place, "capacityReservationId"), text)
+    if group.capacity_type != "CAPACITY_BLOCK":
+        return
+    single = len(group.instance_types) == 1 and len(group.availability_zones or ()) == 1
+    if not reservation or not single:
+        text = "CAPACITY_BLOCK needs capacityReservationId, one type and one zone"
+        yield Wrong((*place, "capacityType"), text)
+    if not all(found.capacity_blocks for found in group.types()):
+        text = "capacity blocks exist for p4d, p4de, p5 and p6 only"
+        yield Wrong((*place, "capacityType"), text)
+
+
+def _of_efa(place: Place, group: NodeGroup, config: AwsConfig) -> Iterator[Wrong]:
+    if not group.efa:
+        return
+    for found in group.types():
+        if not found.efa:
+            able = smallest_with_efa(found.family)
+            hint = f"; the smallest of its family: {able}" if able else ""
+            yield Wrong((*place, "efa"), f"{found.name} has no EFA{hint}")
+    zones = group.availability_zones or config.network.availability_zones
+    if zones is None or len(zones) != 1:
+        text = "needs one zone; set availabilityZones of the group"
+        yield Wrong((*place, "efa"), text)
+
+
+def _of_machine(place: Place, group: NodeGroup) -> Iterator[Wrong]:
+    """What the machine's image, disk and warm pool allow."""
+    arch = "ARM_64" if group.types()[0].arch == "arm64" else "x86_64"
+    if group.ami_type and arch not in group.ami_type:
+        text = f"{group.ami_type} does not run on {group.types()[0].name} ({arch})"
+        yield Wrong((*place, "amiType"), text)
+    if group.ami_type and group.has_gpus != group.ami_type.endswith("NVIDIA"):
+        has = "has GPUs" if group.has_gpus else "has no GPU"
+        text = f"{group.ami_type}, but {group.types()[0].name} {has}"
+        yield Wrong((*place, "amiType"), text)
+    if group.has_gpus and group.disk.size_gib < _IMAGE_GIB:
+        text = f"{group.disk.size_gib} is too small for a GPU image; use {_IMAGE_GIB}"
+        yield Wrong((*place, "disk", "sizeGib"), text)
+    if group.warm_pool and group.capacity_type != "ON_DEMAND":
+        text = f"not with capacityType: {group.capacity_type}"
+        yield Wrong((*place, "warmPool"), text)
+    if group.taints and len(group.taints) > 50:  # noqa: PLR2004 EKS' own limit
+        yield Wrong((*place, "taints"), "at most 50 taints")
+
+
+def of_fault_tolerance(config: FaultTolerance) -> Iterator[Wrong]:
+    """Where the head keeps what must outlive it."""
+    yield from of_storage(config)
+    if config.gcs_storage == "elasticache" and config.multi_az and not config.replicas:
+        text = "needs replicas: 1 or more"
+        yield Wrong(("faultTolerance", "multiAz"), text)
+
+
+def of_ingress(config: AwsConfig) -> Iterator[Wrong]:
+    """The load balancer."""
+    ingress, place = config.ingress, ("ingress",)
+    if ingress.type == "none":
+        for name in sorted(ingress.model_fields_set - {"type"}):
+            key = type(ingress).model_fields[name].alias or name
+            yield Wrong((*place, key), "not used without type: alb")
+        return
+    if ingress.scheme == "internet-facing":
+        yield from _of_public(ingress)
+    yield from _of_certificate(ingress, config.aws.region)
+
+
+def _of_public(ingress: Ingress) -> Iterator[Wrong]:
+    if not ingress.certificate_arn:
+        text = "internet-facing needs TLS: the ARN of an ACM certificate"
+        yield Wrong(("ingress", "certificateArn"), text)
+    if not ingress.allowed_cidrs or _WORLD in ingress.allowed_cidrs:
+        text = (
+            "internet-facing needs the networks that may call, and not all of them:"
+            " applications have no authentication of their own"
+        )
+        yield Wrong(("ingress", "allowedCidrs"), text)
+
+
+def _of_certificate(ingress: Ingress, region: str) -> Iterator[Wrong]:
+    if not ingress.certificate_arn:
+        return
+    parts = ingress.certificate_arn.split(":")
+    place = ("ingress", "certificateArn")
+    if len(parts) < 6 or parts[2] != "acm":  # noqa: PLR2004 arn:aws:acm:region:account:…
+        yield Wrong(place, "is no ARN of an ACM certificate")
+    elif parts[3] != region:
+        yield Wrong(place, f"is in {parts[3]}; the load balancer needs one in {region}")

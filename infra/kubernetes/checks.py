@@ -1,0 +1,196 @@
+"""What is wrong with a stack file although every single value of it is right.
+
+Each function yields a key, what is wrong with it, and what to do. A warning is for
+what works, but hardly as it was meant.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from infra.config import Wrong, differ
+from infra.kubernetes.names import numbers, version_of_image
+from infra.kubernetes.workers import workers_of
+from raylift.wording import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from infra.kubernetes.config import (
+        FaultTolerance,
+        KubernetesConfig,
+        Ray,
+        RayOnKubernetes,
+        WorkerGroup,
+    )
+    from infra.kubernetes.workers import Pool, Worker
+    from raylift.document import Place
+
+_TOKEN_AUTH = (2, 52, 0)  # RAY_AUTH_MODE=token
+_AUTH_OPTIONS = (1, 5, 1)  # KubeRay's authOptions
+_GPU_TAG = re.compile(r"-(gpu|cu\d+)")
+_SECRETS = re.compile(
+    r"(hf_[A-Za-z0-9]{20,}|A(KIA|SIA)[A-Z0-9]{16}|sk-[A-Za-z0-9_-]{20,}"
+    r"|gh[pousr]_[A-Za-z0-9]{30,}|xox[abp]-[A-Za-z0-9-]{10,}|-----BEGIN)"
+)
+_PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
+GIB = 1 << 30
+
+
+def of_groups(config: KubernetesConfig) -> Iterator[Wrong]:
+    """Node groups of a cluster that is there."""
+    names = [group.name for group in config.node_groups]
+    yield from differ(names, ("nodeGroups",))
+    for index, group in enumerate(config.node_groups):
+        place = ("nodeGroups", index)
+        yield from of_sizes(place, group.min_size, group.max_size)
+
+
+def of_sizes(place: Place, smallest: int, largest: int) -> Iterator[Wrong]:
+    """`minSize` and `maxSize` of a node group."""
+    if largest < 1:
+        hint = "to pause a group set minSize: 0 and let the autoscaler empty it"
+        yield Wrong((*place, "maxSize"), f"must be 1 or more; {hint}")
+    elif smallest > largest:
+        yield Wrong((*place, "minSize"), f"{smallest} is above maxSize {largest}")
+
+
+def of_ray(config: RayOnKubernetes, pools: Sequence[Pool]) -> Iterator[Wrong]:
+    """The Ray cluster, its versions and its workers."""
+    yield from _of_versions(config.ray)
+    yield from _of_environment(("ray", "env"), config.ray.env)
+    groups = config.ray.worker_groups
+    names = [pool.name for pool in pools]
+    yield from differ((group.name for group in groups or ()), ("ray", "workerGroups"))
+    lost = list(_of_references(groups or [], names))
+    yield from lost
+    if lost:
+        return
+    workers = workers_of(groups, pools)
+    if groups is not None:
+        for index, (group, worker) in enumerate(zip(groups, workers, strict=True)):
+            yield from _of_worker(("ray", "workerGroups", index), group, worker)
+    yield from _of_image(config.ray, any(worker.num_gpus for worker in workers))
+
+
+def _of_versions(ray: Ray) -> Iterator[Wrong]:
+    if numbers(ray.version) < _TOKEN_AUTH:
+        text = f"{ray.version} has no token authentication; it came with Ray 2.52"
+        yield Wrong(("ray", "version"), text)
+    if numbers(ray.operator.version) < _AUTH_OPTIONS:
+        text = f"{ray.operator.version} lacks authOptions; use 1.5.1 or newer"
+        yield Wrong(("ray", "operator", "version"), text)
+
+
+def _of_image(ray: Ray, has_gpus: bool) -> Iterator[Wrong]:  # noqa: FBT001
+    if ray.image is None:
+        return
+    place = ("ray", "image")
+    tagged = version_of_image(ray.image)
+    if tagged and tagged != ray.version:
+        text = (
+            f"has tag {tagged}, but raylift:ray.version is {ray.version}:"
+            " the autoscaler and authentication decide by version"
+        )
+        yield Wrong(place, text)
+    if "@sha256:" not in ray.image and (not tagged or ray.image.endswith(":latest")):
+        text = "a mutable tag: a restart may change the code; pin a version or a digest"
+        yield Wrong(place, text, is_warning=True)
+    if has_gpus and tagged and not _GPU_TAG.search(ray.image):
+        yield Wrong(place, "no CUDA in its tag, but workers have GPUs", is_warning=True)
+
+
+def _of_environment(place: Place, env: Mapping[str, str]) -> Iterator[Wrong]:
+    for name, value in env.items():
+        key = f"raylift:ray.secretEnv.{name}"
+        how = f"pulumi config set --secret --path '{key}'"
+        if _SECRETS.search(value):
+            yield Wrong((*place, name), f"looks like a secret in clear; use {how}")
+        elif found := _PLACEHOLDER.search(value):
+            text = f"{found[0]} is not expanded here; use {how}"
+            yield Wrong((*place, name), text)
+
+
+def _of_references(groups: Sequence[WorkerGroup], names: list[str]) -> Iterator[Wrong]:
+    for index, group in enumerate(groups):
+        wanted = group.node_group or group.name
+        if wanted not in names:
+            key = "nodeGroup" if group.node_group else "name"
+            have = f"there are {', '.join(names)}" if names else "there are none"
+            text = f"no node group '{wanted}'{did_you_mean(wanted, names)}; {have}"
+            yield Wrong(("ray", "workerGroups", index, key), text)
+
+
+def _of_worker(place: Place, group: WorkerGroup, worker: Worker) -> Iterator[Wrong]:
+    pool = worker.pool
+    if worker.min_replicas > worker.max_replicas:
+        text = f"{worker.min_replicas} is above maxReplicas {worker.max_replicas}"
+        yield Wrong((*place, "minReplicas"), text)
+    if worker.num_gpus > pool.num_gpus:
+        has = f"has {pool.num_gpus}" if pool.num_gpus else "has none"
+        text = f"{worker.num_gpus}, but a node of '{pool.name}' {has}"
+        yield Wrong((*place, "numGpus"), text)
+        return
+    if group.num_cpus and group.num_cpus > pool.num_cpus:
+        text = f"a node of '{pool.name}' gives pods {pool.num_cpus:g}; leave it out"
+        yield Wrong((*place, "numCpus"), text)
+    if group.memory and group.memory > pool.memory:
+        gives = f"{pool.memory // GIB}Gi"
+        text = f"a node of '{pool.name}' gives pods {gives}; leave it out"
+        yield Wrong((*place, "memory"), text)
+    yield from _of_fit(place, worker)
+
+
+def _of_fit(place: Place, worker: Worker) -> Iterator[Wrong]:
+    pool = worker.pool
+    if worker.num_gpus and pool.num_gpus % worker.num_gpus:
+        idle = pool.num_gpus % worker.num_gpus
+        text = f"a node has {pool.num_gpus} GPUs, so {idle} of them stay idle"
+        yield Wrong((*place, "numGpus"), text, is_warning=True)
+    nodes = -(-worker.max_replicas * worker.num_of_hosts // max(1, worker.share))
+    if nodes > pool.max_size:
+        each = f", each of {worker.num_of_hosts} pods" * (worker.num_of_hosts > 1)
+        text = (
+            f"{worker.max_replicas} replicas{each} need {nodes} nodes,"
+            f" but '{pool.name}' grows to {pool.max_size}"
+        )
+        yield Wrong((*place, "maxReplicas"), text, is_warning=True)
+    first = -(-worker.min_replicas * worker.num_of_hosts // max(1, worker.share))
+    if first > pool.min_size:
+        text = (
+            f"needs {first} nodes at once, but '{pool.name}' starts with"
+            f" {pool.min_size}: the cluster begins by scaling up"
+        )
+        yield Wrong((*place, "minReplicas"), text, is_warning=True)
+
+
+def of_storage(config: FaultTolerance) -> Iterator[Wrong]:
+    """Where the head keeps what must outlive it."""
+    place = ("faultTolerance", "redisAddress")
+    if config.gcs_storage == "redis" and not config.redis_address:
+        yield Wrong(
+            place, "required with gcsStorage: redis, such as redis://redis:6379"
+        )
+    if config.gcs_storage != "redis" and config.redis_address:
+        yield Wrong(place, f"not used with gcsStorage: {config.gcs_storage}")
+
+
+def of_ingress(config: KubernetesConfig) -> Iterator[Wrong]:
+    """The way in for clients."""
+    ingress, place = config.ingress, ("ingress",)
+    if ingress.type == "none":
+        given = ingress.model_fields_set - {"type"}
+        for name in sorted(given):
+            key = type(ingress).model_fields[name].alias or name
+            yield Wrong((*place, key), "not used without type: ingressClass")
+        return
+    if not ingress.ingress_class_name:
+        text = "required with type: ingressClass, such as nginx"
+        yield Wrong((*place, "ingressClassName"), text)
+    if config.network_policy.enabled and not config.network_policy.serve_from:
+        text = (
+            "must name the ingress controller's namespace, such as [ingress-nginx],"
+            " or nothing gets in"
+        )
+        yield Wrong(("networkPolicy", "serveFrom"), text)

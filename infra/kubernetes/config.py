@@ -1,0 +1,235 @@
+"""KubernetesConfig: every key of a stack file whose target is `kubernetes`.
+
+The sections on Ray itself are those of target `aws` too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from infra.config import (
+    Bytes,
+    Env,
+    Host,
+    Labels,
+    Name,
+    Resources,
+    Seconds,
+    Section,
+    StackConfig,
+)
+from infra.kubernetes import checks
+from infra.kubernetes.names import cidr, version
+from infra.kubernetes.workers import Pool, Taint
+from raylift.model import Positive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from infra.config import Wrong
+
+RAY_VERSION = "2.60.0"
+# The newest operator that raylift was tried with; authOptions came in 1.5.1.
+OPERATOR_VERSION = "1.6.1"
+
+
+def _auto(value: object) -> object:
+    return None if value == "auto" else value
+
+
+def _encrypted(value: object) -> object:
+    """A secret as it stands in the file, or decrypted by Pulumi in the program."""
+    if isinstance(value, dict) and value.keys() == {"secure"}:
+        return str(value["secure"])
+    return value
+
+
+Auto = BeforeValidator(_auto)
+Secret = Annotated[str, BeforeValidator(_encrypted)]
+Count = Annotated[int, Field(ge=0)]
+Cidr = Annotated[str, AfterValidator(cidr)]
+Version = Annotated[str, AfterValidator(version)]
+
+
+class Toleration(Section):
+    """A taint that pods of a node group may be scheduled in spite of."""
+
+    key: str
+    value: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+
+class NodeGroup(Section):
+    """Nodes of the cluster that are alike; the sizes are what one gives to one pod."""
+
+    name: Name
+    node_selector: Labels = {}
+    tolerations: list[Toleration] = []
+    num_cpus: Positive = 2.0
+    num_gpus: Count = 0
+    memory: Bytes = 4 << 30
+    resources: Resources = {}
+    labels: Labels = {}
+    min_size: Count = 0
+    max_size: Count = 4
+
+
+_ANY_NODE = NodeGroup.model_validate({"name": "workers", "minSize": 1})
+
+
+class WorkerGroup(Section):
+    """Alike Ray workers. What is left out follows from the node group."""
+
+    name: Name
+    node_group: Name | None = None
+    num_cpus: Annotated[Positive | None, Auto] = None
+    num_gpus: Annotated[Count | None, Auto] = None
+    memory: Annotated[Bytes | None, Auto] = None
+    min_replicas: Annotated[Count | None, Auto] = None
+    max_replicas: Annotated[Count | None, Auto] = None
+    num_of_hosts: Annotated[int, Field(ge=1)] = 1
+    idle_timeout: Seconds | None = None
+
+
+class Operator(Section):
+    """The KubeRay operator: installed by its Helm chart, or found."""
+
+    install: Literal["auto"] | bool = "auto"
+    version: Version = OPERATOR_VERSION
+    namespace: Name = "kuberay-operator"
+
+
+class Head(Section):
+    """The pod that runs Ray's control plane; replicas never run there."""
+
+    num_cpus: Positive = 1.0
+    memory: Bytes = 4 << 30
+    node_selector: Labels = {}
+    tolerations: list[Toleration] = []
+
+
+class Autoscaling(Section):
+    """Ray's autoscaler, version 2."""
+
+    idle_timeout: Seconds = 300
+    upscaling_mode: Literal["Default", "Aggressive", "Conservative"] = "Default"
+
+
+class Ray(Section):
+    """The Ray cluster."""
+
+    version: Version = RAY_VERSION
+    image: Annotated[str | None, Auto] = None
+    image_pull_secrets: list[str] = []
+    operator: Operator = Operator()
+    head: Head = Head()
+    worker_groups: Annotated[list[WorkerGroup] | None, Auto] = None
+    autoscaling: Autoscaling = Autoscaling()
+    env: Env = {}
+    secret_env: dict[str, Secret] = Field(default={}, repr=False)
+
+
+class SecretKey(Section):
+    """A key of a Secret that is in the namespace already."""
+
+    name: str
+    key: str
+
+
+class FaultTolerance(Section):
+    """Where the head keeps what must outlive it."""
+
+    gcs_storage: Literal["rocksdb", "redis", "none"] = "rocksdb"
+    storage_class_name: str | None = None
+    size: Bytes = 2 << 30
+    redis_address: str | None = None
+    redis_password: SecretKey | None = None
+
+
+class Ingress(Section):
+    """The way in for clients, to the serve port alone."""
+
+    type: Literal["none", "ingressClass"] = "none"
+    ingress_class_name: str | None = None
+    host: Host | None = None
+    tls_secret_name: str | None = None
+    annotations: dict[str, str] = {}
+
+
+class NetworkPolicy(Section):
+    """Who may connect: Ray to itself always, others by name."""
+
+    enabled: bool = True
+    api_server_cidrs: Annotated[list[Cidr] | None, Auto] = None
+    serve_from: list[str] = []
+    metrics_from: list[str] = []
+
+
+class Kubernetes(Section):
+    """Which cluster, as kubectl names it, and the namespace in it."""
+
+    context: str | None = None
+    kubeconfig: str | None = None
+    namespace: Name = "ray"
+
+
+class RayOnKubernetes(StackConfig):
+    """What the targets `kubernetes` and `aws` share."""
+
+    ray: Ray = Ray()
+    network_policy: NetworkPolicy = NetworkPolicy()
+    tags: dict[str, str] = {}
+
+
+class KubernetesConfig(RayOnKubernetes):
+    """One place to serve from: a namespace of a cluster that is there."""
+
+    target: Literal["kubernetes"] = "kubernetes"
+    kubernetes: Kubernetes = Kubernetes()
+    node_groups: list[NodeGroup] = []
+    fault_tolerance: FaultTolerance = FaultTolerance()
+    ingress: Ingress = Ingress()
+
+    def checks(self) -> Iterator[Wrong]:
+        """What is wrong although every single value is right."""
+        yield from checks.of_groups(self)
+        yield from checks.of_ray(self, self.pools())
+        yield from checks.of_storage(self.fault_tolerance)
+        yield from checks.of_ingress(self)
+
+    def pools(self) -> list[Pool]:
+        """The node groups, or one that any node of the cluster belongs to."""
+        groups = self.node_groups or [_ANY_NODE]
+        return [
+            Pool(
+                name=group.name,
+                num_cpus=group.num_cpus,
+                memory=group.memory,
+                num_gpus=group.num_gpus,
+                min_size=group.min_size,
+                max_size=group.max_size,
+                node_selector=group.node_selector,
+                tolerations=taints_of(group.tolerations),
+                labels=group.labels,
+                resources=group.resources,
+            )
+            for group in groups
+        ]
+
+    def resolved(self) -> dict[str, Any]:
+        """As StackConfig.resolved, with no secret in clear."""
+        return hide_secrets(super().resolved())
+
+
+def taints_of(tolerations: Iterable[Toleration]) -> tuple[Taint, ...]:
+    """Tolerations as values."""
+    return tuple(Taint(t.key, t.value, t.effect) for t in tolerations)
+
+
+def hide_secrets(values: dict[str, Any]) -> dict[str, Any]:
+    """A resolved configuration whose secrets are `[secret]`, as Pulumi shows them."""
+    secret = values["raylift:ray"]["secretEnv"]
+    values["raylift:ray"]["secretEnv"] = dict.fromkeys(secret, "[secret]")
+    return values

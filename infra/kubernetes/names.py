@@ -1,0 +1,39 @@
+"""Rules for text that Kubernetes, Ray or AWS would refuse much later."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from raylift.wording import kind
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_TAG = re.compile(r":(?P<version>\d+\.\d+\.\d+)[-.\w]*(@sha256:[0-9a-f]{64})?$")
+
+
+def cidr(value: str) -> str:
+    """An IPv4 network in CIDR notation, its host bits 0."""
+    try:
+        return str(ipaddress.IPv4Network(value))
+    except ValueError:
+        raise ValueError(
+            f"must be a network such as 10.0.0.0/16, not {kind(value)}"
+        ) from None
+
+
+def version(value: str) -> str:
+    """Three numbers."""
+    if not _VERSION.fullmatch(value):
+        raise ValueError(f"must be a version such as 2.60.0, not {kind(value)}")
+    return value
+
+
+def numbers(value: str) -> tuple[int, ...]:
+    """`(2, 60, 0)` of 2.60.0, to compare by."""
+    return tuple(int(part) for part in value.split("."))
+
+
+def version_of_image(image: str) -> str | None:
+    """The Ray version in an image's tag, where it has one."""
+    match = _TAG.search(image)
+    return match["version"] if match else None
