@@ -13,7 +13,7 @@ from infra.kubernetes import checks as ray_checks
 from infra.kubernetes import config as kubernetes
 from infra.kubernetes.config import Auto, Cidr, Count, RayOnKubernetes, hide_secrets
 from infra.kubernetes.gpu import GPU_TAINT, NODE_GROUP_LABEL, TAINT_VALUE
-from infra.kubernetes.workers import Pool, Taint
+from infra.kubernetes.workers import Pool, Taint, Worker, workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -256,6 +256,10 @@ class AwsConfig(RayOnKubernetes):
     def pools(self) -> list[Pool]:
         """The node groups for Ray workers; without any, the system group."""
         return [group.pool() for group in self.node_groups] or [self._system_pool()]
+
+    def workers(self) -> list[Worker]:
+        """The Ray workers that the file asks for."""
+        return workers_of(self.ray.worker_groups, self.pools())
 
     def _system_pool(self) -> Pool:
         system = self.system_node_group

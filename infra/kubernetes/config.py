@@ -22,7 +22,7 @@ from infra.config import (
 )
 from infra.kubernetes import checks
 from infra.kubernetes.names import cidr, version
-from infra.kubernetes.workers import Pool, Taint
+from infra.kubernetes.workers import Pool, Taint, Worker, workers_of
 from raylift.model import Positive
 
 if TYPE_CHECKING:
@@ -217,6 +217,10 @@ class KubernetesConfig(RayOnKubernetes):
             )
             for group in groups
         ]
+
+    def workers(self) -> list[Worker]:
+        """The Ray workers that the file asks for."""
+        return workers_of(self.ray.worker_groups, self.pools())
 
     def resolved(self) -> dict[str, Any]:
         """As StackConfig.resolved, with no secret in clear."""

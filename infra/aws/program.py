@@ -1,0 +1,208 @@
+"""The Pulumi program of target `aws`: from a VPC to a Ray service on GPU nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.aws import controllers, packages, redis
+from infra.aws.account import STACK_TAG, account, zones_of
+from infra.aws.cluster import cluster, inside, kubeconfig
+from infra.aws.identity import PODS, attach, role
+from infra.aws.network import network
+from infra.aws.node_group import ground, system_group, worker_group
+from infra.kubernetes import program as ray
+from infra.kubernetes.network_policy import Callers
+from infra.kubernetes.ray_service import Place
+
+if TYPE_CHECKING:
+    from infra.aws.account import Account
+    from infra.aws.config import AwsConfig
+    from infra.aws.network import Network
+
+_ALB = "alb.ingress.kubernetes.io"
+_TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
+
+
+def build(config: AwsConfig, stack: str) -> dict[str, Any]:
+    """Register every resource of the stack; what it hands over."""
+    here = account(config, stack)
+    net = network(here, zones_of(here))
+    made = cluster(here, net)
+    on = ground(here, made, net)
+    system = system_group(on)
+    workers = [worker_group(on, group, system) for group in config.node_groups]
+    after = controllers.addons(here, made, system)
+    provider = inside(here, made, [system, *made.for_nodes])
+    within = controllers.Inside(here, made, provider, system)
+    place = Place(stack, config.kubernetes.namespace, {})
+    bucket = packages.bucket(here)
+    identities = _identities(within, place, bucket)
+    service = _ray(net, within, place, [*after, *identities])
+    _controllers(within, workers)
+    if config.ingress.type == "alb":
+        balancer = controllers.load_balancers(within, net)
+        spec = {
+            "ingressClassName": "alb",
+            "rules": ray.rules(place, config.ingress.host),
+        }
+        at = ray.Cluster(place, provider)
+        after = [service.service, balancer]
+        ray.ingress(at, spec, _balancer(here), depends_on=after)
+    _budget(here)
+    return _handed_over(here, made.eks, bucket)
+
+
+def _controllers(within: controllers.Inside, workers: list[Any]) -> None:
+    config = within.here.config
+    if config.autoscaler.type == "clusterAutoscaler":
+        controllers.autoscaler(within)
+    has_gpus = any(group.has_gpus for group in config.node_groups)
+    if workers and has_gpus and config.accelerators.device_plugin == "install":
+        controllers.device_plugin(within)
+    if any(group.efa for group in config.node_groups):
+        controllers.efa_plugin(within)
+
+
+def _ray(
+    net: Network,
+    within: controllers.Inside,
+    place: Place,
+    after: list[pulumi.Resource],
+) -> ray.RayService:
+    """The operator and the Ray service, its state kept as the file says."""
+    here, config = within.here, within.here.config
+    storage = config.fault_tolerance
+    disks = controllers.storage_class(within, after)
+    at = ray.Cluster(place, within.provider, [within.system, *after])
+    space = ray.namespace(at)
+    release = ray.operator(at, config.ray)
+    before: list[pulumi.Resource] = [space, release, disks]
+    options = None
+    if storage.gcs_storage == "elasticache":
+        group = redis.replication_group(here, net, within.cluster)
+        options = redis.options_of(at, group, [space])
+    elif storage.gcs_storage == "redis":
+        options = ray.redis_options(storage)
+    policy = config.network_policy
+    callers = Callers(
+        operator=config.ray.operator.namespace,
+        api_server=policy.api_server_cidrs or net.api_server,
+        serve=policy.serve_from,
+        serve_cidrs=net.load_balancers if config.ingress.type == "alb" else [],
+        metrics=policy.metrics_from,
+    )
+    wanted = ray.Wanted(
+        ray=_with_system_head(config),
+        workers=config.workers(),
+        callers=callers,
+        claim=ray.claimed(storage),
+        redis=options,
+        policies=policy.enabled,
+    )
+    return ray.RayService(at, wanted, after=before)
+
+
+def _with_system_head(config: AwsConfig) -> Any:  # noqa: ANN401 a Ray section
+    """The head on system nodes: a GPU node goes when nobody needs GPUs."""
+    from infra.kubernetes.gpu import NODE_GROUP_LABEL
+
+    selector = {**config.ray.head.node_selector, NODE_GROUP_LABEL: "system"}
+    head = config.ray.head.model_copy(update={"node_selector": selector})
+    return config.ray.model_copy(update={"head": head})
+
+
+def _identities(
+    within: controllers.Inside, place: Place, bucket: aws.s3.Bucket
+) -> list[pulumi.Resource]:
+    """What Ray's pods may do in AWS: read code packages, and what the file adds."""
+    here = within.here
+    made, _ = role(here, "ray", PODS)
+    reads = aws.iam.RolePolicy(
+        "ray",
+        role=made.name,
+        policy=pulumi.Output.json_dumps(
+            {"Version": "2012-10-17", "Statement": packages.reading(bucket)}
+        ),
+        opts=here.options(),
+    )
+    extra = here.config.service_account_policy_arns
+    attached = [attach(here, made, arn, "ray") for arn in extra]
+    return [
+        aws.eks.PodIdentityAssociation(
+            f"ray-{kind}",
+            cluster_name=within.cluster.eks.name,
+            namespace=place.namespace,
+            service_account=f"{place.stack}-{kind}",
+            role_arn=made.arn,
+            opts=here.options(depends_on=[reads, *attached]),
+        )
+        for kind in ("head", "worker")
+    ]
+
+
+def _balancer(here: Account) -> dict[str, str]:
+    """What the load balancer controller is told. A long answer may take its time."""
+    wanted = here.config.ingress
+    idle = f"idle_timeout.timeout_seconds={wanted.idle_timeout}"
+    told = {
+        f"{_ALB}/scheme": wanted.scheme,
+        f"{_ALB}/target-type": "ip",
+        f"{_ALB}/healthcheck-path": "/-/healthz",
+        f"{_ALB}/load-balancer-attributes": idle,
+        f"{_ALB}/target-group-attributes": "deregistration_delay.timeout_seconds=30",
+        f"{_ALB}/tags": ",".join(f"{k}={v}" for k, v in here.tags().items()),
+        f"{_ALB}/listen-ports": '[{"HTTP": 80}]',
+    }
+    if wanted.certificate_arn:
+        told[f"{_ALB}/listen-ports"] = '[{"HTTPS": 443}]'
+        told[f"{_ALB}/certificate-arn"] = wanted.certificate_arn
+        told[f"{_ALB}/ssl-policy"] = _TLS_POLICY
+    if wanted.allowed_cidrs:
+        told[f"{_ALB}/inbound-cidrs"] = ",".join(wanted.allowed_cidrs)
+    return told
+
+
+def _budget(here: Account) -> None:
+    wanted = here.config.budget
+    if wanted is None:
+        return
+    told: Any = {
+        "comparison_operator": "GREATER_THAN",
+        "threshold": 80,
+        "threshold_type": "PERCENTAGE",
+        "notification_type": "FORECASTED",
+        "subscriber_email_addresses": [wanted.email],
+    }
+    aws.budgets.Budget(
+        "budget",
+        budget_type="COST",
+        limit_amount=str(wanted.monthly_usd),
+        limit_unit="USD",
+        time_unit="MONTHLY",
+        cost_filters=[
+            {"name": "TagKeyValue", "values": [f"user:raylift:stack${here.stack}"]}
+        ],
+        notifications=[told],
+        opts=here.options(),
+    )
+
+
+def _tagged(here: Account) -> str:
+    """The stack's tag in the budget's own notation."""
+    return f"user:{STACK_TAG}${here.stack}"
+
+
+def _handed_over(
+    here: Account, eks: aws.eks.Cluster, bucket: aws.s3.Bucket
+) -> dict[str, Any]:
+    """What target `kubernetes` hands over, and how to reach the cluster."""
+    return {
+        **ray.handed_over(here.config, here.stack, eks.arn),
+        "clusterName": eks.name,
+        "region": here.region,
+        "kubeconfig": kubeconfig(here, eks),
+        "packages": pulumi.Output.concat("s3://", bucket.bucket),
+    }

@@ -1,0 +1,200 @@
+"""A program run under Pulumi's mocks with the real resource classes, and what it asked.
+
+Nothing is made: the engine's part is played by Pulumi's own MockMonitor, which records
+here each registration. A misspelt argument fails as it would anywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+
+import pulumi
+from google.protobuf import json_format
+from pulumi.runtime import mocks
+
+from infra.kubernetes.facts import Facts
+from infra.program import build
+from infra.stack_file import load_stack_file
+
+_STACK = "pulumi:pulumi:Stack"
+ZONES = ("us-west-2a", "us-west-2b", "us-west-2c", "us-west-2d")
+GPU_ZONES = ("us-west-2b", "us-west-2d")
+CALLER = "203.0.113.7/32"
+FACTS = Facts(
+    uid="11111111-2222-3333-4444-555555555555",
+    api_server=("192.0.2.10/32",),
+    storage_classes=("standard",),
+    default_storage_class="standard",
+    ingress_classes=("nginx",),
+    gpus=8,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Resource:
+    """One registration: `kind` is its type token, `inputs` its properties."""
+
+    urn: str
+    kind: str
+    name: str
+    inputs: dict
+    needs: frozenset[str]
+    request: object
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """All registrations of one run, and the stack's outputs."""
+
+    resources: dict[str, Resource]
+    outputs: dict
+
+    def of(self, kind: str) -> list[Resource]:
+        """Resources whose type ends so, as `eks/cluster:Cluster`."""
+        return [r for r in self.resources.values() if r.kind.endswith(kind)]
+
+    def one(self, name: str, kind: str = "") -> Resource:
+        """The resource of that name."""
+        (found,) = [r for r in self.of(kind) if r.name == name]
+        return found
+
+    def destroy_layers(self) -> dict[str, int]:
+        """When each may go: a resource goes when nothing left depends on it."""
+        needs = {urn: set(r.needs) for urn, r in self.resources.items()}
+        layers: dict[str, int] = {}
+        while needs:
+            wanted = set().union(*needs.values())
+            free = needs.keys() - wanted
+            assert free, "a cycle of dependencies"
+            layers |= dict.fromkeys(free, len(set(layers.values())))
+            needs = {urn: rest for urn, rest in needs.items() if urn not in free}
+        return layers
+
+
+class _Monitor(mocks.MockMonitor):
+    def __init__(self, answers: mocks.Mocks) -> None:
+        super().__init__(answers)
+        self.requests = {}
+
+    def RegisterResource(self, request):  # noqa: N802 gRPC's name
+        response = super().RegisterResource(request)
+        self.requests[response.urn] = request
+        return response
+
+
+class _Answers(mocks.Mocks):
+    """What AWS and Kubernetes would add to what they were asked for."""
+
+    def new_resource(self, args):
+        made = {"arn": f"arn:aws:mock:::{args.name}", "name": args.name} | args.inputs
+        made |= _MADE.get(args.typ, lambda _: {})(args)
+        metadata = dict(made.get("metadata") or {})
+        if args.typ.startswith("kubernetes:"):
+            made["metadata"] = {"name": f"{args.name}-1a2b3c4d", **metadata}
+        return f"{args.name}-id", made
+
+    def call(self, args):
+        return _FUNCTIONS[args.token](args.args)
+
+
+_MADE = {
+    "aws:eks/cluster:Cluster": lambda args: {
+        "endpoint": "https://eks.example",
+        "certificateAuthority": {"data": "Q0E="},
+        "vpcConfig": {**args.inputs["vpcConfig"], "clusterSecurityGroupId": "sg-eks"},
+    },
+    "aws:ec2/launchTemplate:LaunchTemplate": lambda _: {"latestVersion": 1},
+    "aws:s3/bucket:Bucket": lambda args: {"bucket": f"{args.name}-1a2b3c4"},
+    "aws:elasticache/replicationGroup:ReplicationGroup": lambda _: {
+        "primaryEndpointAddress": "gcs.example"
+    },
+}
+_FUNCTIONS = {
+    "aws:index/getAvailabilityZones:getAvailabilityZones": lambda _: {
+        "names": list(ZONES),
+        "zoneIds": [],
+        "groupNames": [],
+        "id": "zones",
+        "region": "us-west-2",
+    },
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": lambda args: (
+        _offerings(args["filters"][0]["values"])
+    ),
+    "aws:ec2/getSubnet:getSubnet": lambda args: {
+        "id": args["id"],
+        "availabilityZone": ZONES[int(args["id"][-1])],
+        "cidrBlock": f"10.1.{args['id'][-1]}.0/24",
+    },
+}
+
+
+def _offerings(types):
+    pairs = [(name, zone) for name in types for zone in GPU_ZONES]
+    return {
+        "instanceTypes": [name for name, _ in pairs],
+        "locations": [zone for _, zone in pairs],
+        "locationTypes": [],
+        "id": "offerings",
+        "region": "us-west-2",
+    }
+
+
+def record(config, *, stack="demo", facts=FACTS, preview=False) -> Recorded:
+    """Run the program of a StackConfig."""
+    answers = _Answers()
+    monitor = _Monitor(answers)
+    with warnings.catch_warnings():
+        # Pulumi asks for an event loop as Python 3.11 no longer likes it.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        mocks.set_mocks(
+            answers, project="raylift", stack=stack, preview=preview, monitor=monitor
+        )
+        os.environ["RAYLIFT_CALLER_CIDR"] = CALLER
+        try:
+            outputs = {}
+            run = lambda: outputs.update(build(config, stack, facts))  # noqa: E731
+            pulumi.runtime.test(run)()
+        finally:
+            del os.environ["RAYLIFT_CALLER_CIDR"]
+    known = {u: r for u, r in monitor.requests.items() if r.type != _STACK}
+    found = {urn: _resource(urn, request, known) for urn, request in known.items()}
+    return Recorded(found, outputs)
+
+
+def record_text(folder, text, **options) -> Recorded:
+    """Run the program of a stack file's text."""
+    path = folder / "stacks" / "Pulumi.demo.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return record(load_stack_file(path), **options)
+
+
+def _resource(urn, request, known) -> Resource:
+    provider = {request.provider.rsplit("::", 1)[0]} if request.provider else set()
+    parent = {request.parent} if request.parent else set()
+    by_value = {u for d in request.propertyDependencies.values() for u in d.urns}
+    needs = (set(request.dependencies) | by_value | parent | provider) & known.keys()
+    return Resource(
+        urn=urn,
+        kind=request.type,
+        name=request.name,
+        inputs=plain(json_format.MessageToDict(request.object)),
+        needs=frozenset(needs),
+        request=request,
+    )
+
+
+_SECRET = "4dabf18193072939515e22adb298388d"
+
+
+def plain(value):
+    """Whole numbers as such, and every secret as `[secret]`."""
+    if isinstance(value, dict):
+        if _SECRET in value:
+            return "[secret]"
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
