@@ -6,7 +6,9 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infra.local.stack import LocalStack
 from infra.project import find_project, open_stack
+from raylift.errors import CannotWork
 from serve_runtime.dashboard import Dashboard
 from serve_runtime.local_cluster import LocalCluster
 
@@ -25,8 +27,23 @@ def stack_here(name: str) -> Stack:
 @contextlib.contextmanager
 def cluster_of(stack: Stack) -> Iterator[Cluster]:
     """The cluster of a stack that is up."""
-    with Dashboard(stack.outputs()) as dashboard:
+    with Dashboard(on_this_machine(stack).outputs()) as dashboard:
         yield LocalCluster(dashboard.outputs, dashboard)
+
+
+def on_this_machine(stack: Stack) -> LocalStack:
+    """The stack, if it is of the one target that applications can be deployed to.
+
+    Raises:
+        CannotWork: it is of another.
+    """
+    if isinstance(stack, LocalStack):
+        return stack
+    raise CannotWork(
+        f"stack '{stack.name}' is on target {stack.config.target}, where applications"
+        " cannot be deployed or looked at yet",
+        hint=f"raylift up and raylift delete -s {stack.name} work",
+    )
 
 
 def here() -> Path:

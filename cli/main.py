@@ -31,6 +31,10 @@ Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")
 ]
+Restart = Annotated[
+    bool,
+    typer.Option("--restart", help="Allow what restarts or replaces the cluster."),
+]
 Timeout = Annotated[
     float, typer.Option("--timeout", min=1, help="Seconds to wait for it to be done.")
 ]
@@ -62,6 +66,20 @@ def init(
     run(folder)
 
 
+@app.command(hidden=True)
+def eks_token(
+    cluster: Annotated[str, typer.Option("--cluster", help="The cluster's name.")],
+    region: Annotated[str, typer.Option("--region", help="Its region.")],
+    profile: Annotated[
+        Optional[str], typer.Option("--profile", help="Of AWS' configuration.")
+    ] = None,
+) -> None:
+    """Print a token for an EKS cluster, as a kubeconfig's exec plugin."""
+    from cli.commands.eks_token import run
+
+    run(cluster, region=region, profile=profile)
+
+
 @app.command()
 def config(
     stack: Stack = "local",
@@ -80,16 +98,26 @@ def config(
 def up(
     stack: Stack = "local",
     dry_run: DryRun = False,
-    restart: Annotated[
-        bool,
-        typer.Option("--restart", help="Allow what needs a restart of the cluster."),
-    ] = False,
+    restart: Restart = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Make the stack what its file says: node groups and the Ray cluster."""
-    from cli.commands.up import run
+    from cli.commands.up import Options, run
 
-    run(stack, dry_run=dry_run, restart=restart, as_json=json)
+    run(stack, Options(dry_run=dry_run, restart=restart, yes=yes, as_json=json))
+
+
+@app.command()
+def preview(
+    stack: Stack = "local",
+    restart: Restart = False,
+    json: Json = False,
+) -> None:
+    """Show what `up` would do; change nothing."""
+    from cli.commands.preview import run
+
+    run(stack, restart=restart, as_json=json)
 
 
 @app.command()

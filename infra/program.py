@@ -26,14 +26,14 @@ def main() -> None:
         pulumi.RunError: the settings are wrong, or the cluster lacks something.
     """
     try:
-        outputs = build(read_config(_settings()), pulumi.get_stack())
+        outputs = build(read_config(settings()), pulumi.get_stack())
     except RayliftError as error:
         raise pulumi.RunError(f"{error}\n{error.hint}".rstrip()) from None
     for name, value in outputs.items():
         pulumi.export(name, value)
 
 
-def _settings() -> Mapping[str, str]:
+def settings() -> Mapping[str, str]:
     """An inline program is handed its settings, another finds them around it."""
     from pulumi.runtime import config
 
@@ -73,7 +73,7 @@ def found(config: KubernetesConfig, stack: str) -> Facts:
     return facts
 
 
-def read_config(settings: Mapping[str, str]) -> StackConfig:
+def read_config(given: Mapping[str, str]) -> StackConfig:
     """The configuration that a program's settings make.
 
     Pulumi hands over every value as text: an object as JSON, a secret in clear.
@@ -81,7 +81,7 @@ def read_config(settings: Mapping[str, str]) -> StackConfig:
     Raises:
         InputFailed: with everything that is wrong.
     """
-    values = {key: _value(text) for key, text in settings.items()}
+    values = {key: _value(text) for key, text in given.items()}
     config, problems = config_of(values, place=lambda _: "")
     if config is None:
         raise InputFailed(*problems)

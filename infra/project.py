@@ -77,11 +77,21 @@ def find_project(start: Path) -> Project:
 
 
 def open_stack(project: Project, name: str) -> Stack:
-    """The stack of that name.
+    """The stack of that name, of whichever target its file says.
+
+    What runs on this machine is found without its file.
 
     Raises:
         InputFailed: it has no file.
     """
+    file, state = project.stack_file(name), project.state_dir(name)
+    if not state.exists():
+        from infra.stack_file import target_of
+
+        if target_of(file) != "local":
+            from infra.engine import PulumiStack
+
+            return PulumiStack(name, file)
     from infra.local.stack import LocalStack
 
-    return LocalStack(name, project.stack_file(name), project.state_dir(name))
+    return LocalStack(name, file, state)

@@ -9,12 +9,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from infra.config import StackConfig
-    from raylift.outputs import StackOutputs
+    from raylift.outputs import ClusterOutputs, StackOutputs
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that `up` would do: `start`, `stop` or `restart`, and to what."""
+    """One thing that `up` would do, and to what.
+
+    On `local` to a node: `start`, `stop` or `restart`. Elsewhere to a resource:
+    `create`, `change`, `replace` or `delete`.
+    """
 
     action: str
     what: str
@@ -22,7 +26,7 @@ class Change:
 
 
 class Stack(Protocol):
-    """One place to serve from. No method prints; progress goes to a callback."""
+    """What every target can do. No method prints; progress goes to a callback."""
 
     name: str
 
@@ -34,10 +38,6 @@ class Stack(Protocol):
             InputFailed: with everything that is wrong in the file.
         """
 
-    @property
-    def node_count(self) -> int:
-        """How many Ray nodes the stack has once it is up."""
-
     def exists(self) -> bool:
         """Whether anything of the stack is there: a process or a file."""
 
@@ -46,21 +46,15 @@ class Stack(Protocol):
 
     def up(
         self, *, progress: Callable[[str], None], restart: bool = False
-    ) -> StackOutputs:
-        """Make the stack what its file says; returns before Ray's head answers."""
+    ) -> StackOutputs | ClusterOutputs:
+        """Make the stack what its file says."""
 
-    def outputs(self) -> StackOutputs:
+    def outputs(self) -> StackOutputs | ClusterOutputs:
         """How to reach the stack.
 
         Raises:
             CannotWork: it is not up.
         """
-
-    def why_dead(self) -> str:
-        """Which node ended and why, from its own log; empty while all live."""
-
-    def silent_nodes(self) -> list[str]:
-        """Nodes that do not answer at this moment, by name."""
 
     def destroy(self, *, progress: Callable[[str], None]) -> bool:
         """End everything of the stack; False when there was nothing.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -40,3 +41,35 @@ class StackOutputs:
         """Base address of the data plane, reachable from this machine."""
         host = "127.0.0.1" if self.serve_host == "0.0.0.0" else self.serve_host  # noqa: S104 compared, not bound
         return f"http://{host}:{self.serve_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOutputs:
+    """A stack on Kubernetes, as its Pulumi program hands it over.
+
+    `cluster` tells one Kubernetes cluster from another. `kubeconfig` is empty for a
+    cluster that the user's own kubeconfig knows.
+    """
+
+    stack: str
+    target: Literal["kubernetes", "aws"]
+    cluster: str
+    namespace: str
+    ray_version: str
+    serve_service: str
+    kubeconfig: str = field(repr=False)
+    packages: str
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> ClusterOutputs:
+        """From the outputs that `handed_over` of the programs names."""
+        return cls(
+            stack=values["stack"],
+            target=values["target"],
+            cluster=values["cluster"],
+            namespace=values["namespace"],
+            ray_version=values["rayVersion"],
+            serve_service=values["serveService"],
+            kubeconfig=values.get("kubeconfig", ""),
+            packages=values.get("packages", ""),
+        )

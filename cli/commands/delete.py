@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cli.connect import cluster_of, stack_here
 from cli.output import deploy as view
 from cli.output import terminal
+from infra.local.stack import LocalStack
 from raylift.errors import RayliftError
 from serve_runtime.canary import recover
 from serve_runtime.deploy import delete
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from infra.stack import Stack
 
 _DRAIN_SECONDS = 30.0
+_NOTHING = "no process, no port and no file of it is left"
 
 
 def run(stack_name: str, names: list[str], *, timeout_s: float, yes: bool) -> None:
@@ -45,7 +47,7 @@ def _delete_stack(stack: Stack, *, yes: bool) -> None:
     if running:
         _drain(stack, running)
     existed = stack.destroy(progress=terminal.say)
-    left = "no process, no port and no file of it is left"
+    left = _NOTHING if isinstance(stack, LocalStack) else "its state is empty"
     terminal.show(
         f"stack '{stack.name}' is gone: {left}"
         if existed

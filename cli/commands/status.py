@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli.connect import cluster_of, stack_here
+from cli.connect import cluster_of, on_this_machine, stack_here
 from cli.output import status as view
 from cli.output import terminal
 from serve_runtime import probe
@@ -58,7 +58,9 @@ def look_at(cluster: Cluster, stack: Stack) -> ClusterStatus:
         nodes=nodes,
         applications=applications_of(details),
         unfinished=tuple(cluster.unfinished()),
-        missing_nodes=tuple(sorted(missing | set(stack.silent_nodes()))),
+        missing_nodes=tuple(
+            sorted(missing | set(on_this_machine(stack).silent_nodes()))
+        ),
     )
 
 

@@ -3,34 +3,63 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cli.commands.preview import show_changes
 from cli.connect import cluster_of, stack_here
 from cli.output import stack as view
 from cli.output import terminal
 from cli.output.deploy import Progress
+from infra.local.stack import LocalStack
 from raylift.errors import CannotWork, Unreachable
 from serve_runtime.dashboard import Dashboard
 from serve_runtime.deploy import settle
 
 if TYPE_CHECKING:
-    from infra.stack import Stack
-    from raylift.outputs import StackOutputs
+    from infra.stack import Change, Stack
+    from raylift.outputs import ClusterOutputs, StackOutputs
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a command line asks of `up`."""
+
+    dry_run: bool
+    restart: bool
+    yes: bool
+    as_json: bool
+
 
 _READY_SECONDS = 150
 _SERVING_SECONDS = 300.0
 _POLL_SECONDS = 0.05
 
 
-def run(name: str, *, dry_run: bool, restart: bool, as_json: bool) -> None:
+def run(name: str, options: Options) -> None:
     """Show the changes, make them, wait, and say where the stack answers."""
     stack = stack_here(name)
-    changes = stack.preview(restart=restart)
-    if not as_json:
-        view.show_stack_changes(changes)
-    if dry_run:
+    changes = stack.preview(restart=options.restart)
+    if options.dry_run or not options.as_json:
+        show_changes(stack, changes, as_json=options.as_json)
+    if options.dry_run:
         terminal.say("nothing to do" if not changes else "dry run: nothing was changed")
         return
+    outputs: StackOutputs | ClusterOutputs
+    if isinstance(stack, LocalStack):
+        outputs = _start(stack, changes, restart=options.restart)
+    else:
+        outputs = _provision(stack, changes, options)
+    if not changes:
+        terminal.say("nothing to do")
+    if options.as_json:
+        terminal.print_json(view.outputs_json(outputs))
+    else:
+        view.show_outputs(outputs)
+
+
+def _start(stack: LocalStack, changes: list[Change], *, restart: bool) -> StackOutputs:
+    """Ray on this machine, until every application that it had runs again."""
     outputs = stack.up(progress=terminal.say, restart=restart)
     wait_until_ready(stack, outputs)
     restarted = any(change.what == "head" for change in changes)
@@ -41,16 +70,21 @@ def run(name: str, *, dry_run: bool, restart: bool, as_json: bool) -> None:
             timeout_s=_SERVING_SECONDS,
             on_change=progress,
         )
-    if not changes:
-        terminal.say("nothing to do")
-    if as_json:
-        terminal.print_json(view.outputs_json(outputs))
-    else:
-        view.show_outputs(outputs)
+    return outputs
+
+
+def _provision(
+    stack: Stack, changes: list[Change], options: Options
+) -> StackOutputs | ClusterOutputs:
+    """What Pulumi makes may cost money: it is asked for first."""
+    if changes:
+        question = f"This makes {len(changes)} changes to stack '{stack.name}'."
+        terminal.confirm(question, answer=stack.name, yes=options.yes)
+    return stack.up(progress=terminal.say, restart=options.restart)
 
 
 def wait_until_ready(
-    stack: Stack, outputs: StackOutputs, *, retried: bool = False
+    stack: LocalStack, outputs: StackOutputs, *, retried: bool = False
 ) -> None:
     """Wait until the dashboard answers and every node of the stack has joined.
 

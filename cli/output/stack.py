@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from cli.output.terminal import SIGNS, out, plain_table
+from raylift.outputs import ClusterOutputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,19 +16,34 @@ if TYPE_CHECKING:
     from infra.stack import Change
     from raylift.outputs import StackOutputs
 
+NODE_ACTIONS = ("start", "stop", "restart")
+
 
 def show_stack_changes(changes: Iterable[Change]) -> None:
-    """What `up` does to nodes."""
+    """What `up` does to nodes or resources."""
     for change in changes:
         sign, colour = SIGNS[change.action]
         reason = f"  ({change.reason})" if change.reason else ""
-        line = f"{sign} {change.action} node {change.what}{reason}"
+        node = "node " if change.action in NODE_ACTIONS else ""
+        line = f"{sign} {change.action} {node}{change.what}{reason}"
         out.print(Text(line, style=colour))
 
 
-def show_outputs(outputs: StackOutputs) -> None:
+def changes_json(changes: Iterable[Change]) -> dict[str, Any]:
+    """A plan as JSON."""
+    return {"version": 1, "changes": [dataclasses.asdict(c) for c in changes]}
+
+
+def show_outputs(outputs: StackOutputs | ClusterOutputs) -> None:
     """Where a stack answers."""
     table = plain_table()
+    if isinstance(outputs, ClusterOutputs):
+        service = f"{outputs.serve_service}.{outputs.namespace}:8000"
+        table.add_row("stack", f"{outputs.stack} ({outputs.target})")
+        table.add_row("applications", f"Service {service} in the cluster")
+        table.add_row("Ray", f"{outputs.ray_version}, token on")
+        out.print(table)
+        return
     table.add_row("stack", outputs.stack)
     table.add_row("applications", outputs.serve_url)
     table.add_row("dashboard", f"{outputs.dashboard_url} (token on)")
@@ -34,8 +51,12 @@ def show_outputs(outputs: StackOutputs) -> None:
     out.print(table)
 
 
-def outputs_json(outputs: StackOutputs) -> dict[str, Any]:
-    """StackOutputs without its token."""
+def outputs_json(outputs: StackOutputs | ClusterOutputs) -> dict[str, Any]:
+    """Outputs without a token or a kubeconfig."""
+    if isinstance(outputs, ClusterOutputs):
+        shown = dataclasses.asdict(outputs)
+        del shown["kubeconfig"]
+        return {"version": 1, **shown}
     return {
         "version": 1,
         "stack": outputs.stack,

@@ -40,6 +40,7 @@ SIGNS = {
     "create": ("+", "green"), "start": ("+", "green"),
     "change": ("~", "yellow"), "restart": ("~", "yellow"),
     "delete": ("-", "red"), "stop": ("-", "red"),
+    "replace": ("±", "bold red"),
     "unchanged": ("=", "dim"),
 }  # fmt: skip
 

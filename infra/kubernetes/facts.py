@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,13 @@ def access(named: Kubernetes) -> SingleConfig:
             hint=f"contexts here: {', '.join(known) or 'none'}",
         )
     return cast("SingleConfig", loaded.get(wanted))
+
+
+def access_by(text: str) -> SingleConfig:
+    """The cluster that the text of a kubeconfig describes."""
+    from lightkube import KubeConfig
+
+    return cast("SingleConfig", KubeConfig.from_dict(json.loads(text)).get())
 
 
 def facts_of(config: KubernetesConfig, stack: str) -> Facts:

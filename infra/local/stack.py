@@ -73,11 +73,6 @@ class LocalStack:
             )
         return config
 
-    @property
-    def node_count(self) -> int:
-        """The head and every simulated node."""
-        return 1 + sum(group.min_size for group in self.config.node_groups)
-
     def exists(self) -> bool:
         """Whether a process or a file of the stack is there."""
         return self._folders.state.exists() or bool(processes.find(self._folders.state))

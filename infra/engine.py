@@ -1,0 +1,376 @@
+"""PulumiStack: preview, up and destroy by Pulumi's engine, with the program in here.
+
+The same program as `pulumi up` at the root runs, and from the same Pulumi.yaml and
+stack file; neither is written, and the user's own choice of a stack stays as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+from pulumi import automation
+from pulumi.automation._stack import StackInitMode
+from pulumi.automation.errors import (
+    CommandError,
+    InvalidVersionError,
+    StackNotFoundError,
+)
+
+from infra.backend import environment, holder_of, secrets_provider
+from infra.interrupts import Interrupts
+from infra.kubernetes.config import KubernetesConfig
+from infra.kubernetes.facts import access, access_by
+from infra.kubernetes.head import wait_for_head
+from infra.pending import pending, without_pending
+from infra.program import build, found, read_config, settings
+from infra.stack_file import load_stack_file
+from infra.steps import STATEFUL, Steps
+from raylift.errors import (
+    CannotWork,
+    Conflict,
+    Denied,
+    InputFailed,
+    LeftBehind,
+    RayliftError,
+    Unreachable,
+)
+from raylift.outputs import ClusterOutputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from lightkube.config.kubeconfig import SingleConfig
+
+    from infra.config import StackConfig
+    from infra.kubernetes.facts import Facts
+    from infra.stack import Change
+
+OLDEST = "3.238.0"
+_PLUGIN = re.compile(r"resource plugin '?pulumi-resource-(\w+)'?|plugin (\w+)-v?[\d.]+")
+_COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
+_PARALLEL = 32
+
+
+class _Workspace(automation.LocalWorkspace):
+    """A workspace that does not change which stack the user has selected."""
+
+    def create_stack(self, stack_name: str) -> None:
+        """`pulumi stack init` without selecting it."""
+        arguments = ["stack", "init", stack_name, "--no-select"]
+        if self.secrets_provider:
+            arguments += ["--secrets-provider", self.secrets_provider]
+        self._run_pulumi_cmd_sync(arguments)
+
+    def select_stack(self, stack_name: str) -> None:
+        """Nothing: every operation names its stack."""
+
+
+@dataclass
+class _Run:
+    """One operation of the engine as its events tell it."""
+
+    steps: Steps = field(default_factory=Steps)
+    errors: list[str] = field(default_factory=list)
+
+
+class PulumiStack:
+    """A stack whose resources Pulumi's engine keeps."""
+
+    def __init__(self, name: str, stack_file: Path) -> None:
+        self.name = name
+        self._file = stack_file
+        self._root = stack_file.parent.parent
+
+    @functools.cached_property
+    def config(self) -> StackConfig:
+        """What the stack file says."""
+        return load_stack_file(self._file)
+
+    def exists(self) -> bool:
+        """Whether the backend knows the stack."""
+        try:
+            self._api().info(show_secrets=False)
+        except StackNotFoundError:
+            return False
+        except CommandError as error:
+            raise self._told(error, _Run()) from None
+        return True
+
+    def preview(self, *, restart: bool = False) -> list[Change]:
+        """What `up` would change.
+
+        Raises:
+            CannotWork: something that keeps state would be replaced, and `restart` is
+                false; or the cluster lacks something.
+        """
+        run = _Run()
+        api = self._created()
+        self._operate(
+            run,
+            lambda: api.preview(
+                program=self._program(self._facts),
+                parallel=_PARALLEL,
+                on_event=lambda event: _note(run, event, None),
+                suppress_progress=True,
+                color="never",
+            ),
+        )
+        changes = run.steps.changes()
+        lost = [
+            c
+            for c in changes
+            if c.action == "replace" and c.what.split()[0] in STATEFUL
+        ]
+        if lost and not restart:
+            raise CannotWork(
+                f"{lost[0].what} would be replaced, with all that it keeps"
+                f" ({lost[0].reason})",
+                hint="take the change back, or go on with --restart",
+            )
+        return changes
+
+    def up(
+        self, *, progress: Callable[[str], None], restart: bool = False
+    ) -> ClusterOutputs:
+        """Make the stack what its file says; returns once Ray's head answers."""
+        del restart  # asked for in preview
+        run, api, facts = _Run(), self._created(), self._facts
+        self._finish(api, progress)
+        self._operate(
+            run,
+            lambda: api.up(
+                program=self._program(facts),
+                parallel=_PARALLEL,
+                on_event=lambda event: _note(run, event, progress),
+                suppress_progress=True,
+                color="never",
+            ),
+            say=progress,
+        )
+        if slowest := run.steps.slowest():
+            progress(f"slowest: {slowest}")
+        outputs = self.outputs()
+        wait_for_head(self._access(outputs), outputs.namespace, self.name, say=progress)
+        return outputs
+
+    def outputs(self) -> ClusterOutputs:
+        """What the stack hands over.
+
+        Raises:
+            CannotWork: it is not up.
+        """
+        try:
+            values = self._api().outputs()
+        except StackNotFoundError:
+            values = {}
+        except CommandError as error:
+            raise self._told(error, _Run()) from None
+        if "version" not in values:
+            raise CannotWork(
+                f"stack '{self.name}' is not up", hint=f"raylift up -s {self.name}"
+            )
+        plain = {key: output.value for key, output in values.items()}
+        return ClusterOutputs.of(plain)
+
+    def destroy(self, *, progress: Callable[[str], None]) -> bool:
+        """Remove everything, in the order that the dependencies say.
+
+        Raises:
+            LeftBehind: the engine could not remove something; it is named.
+        """
+        run, api = _Run(), self._api()
+        if not self.exists():
+            return False
+        self._finish(api, progress)
+        try:
+            self._operate(
+                run,
+                lambda: api.destroy(
+                    parallel=_PARALLEL,
+                    on_event=lambda event: _note(run, event, progress),
+                    suppress_progress=True,
+                    color="never",
+                ),
+                say=progress,
+            )
+        except RayliftError as error:
+            if type(error) is not RayliftError:
+                raise
+            raise LeftBehind(
+                f"not all of stack '{self.name}' could be removed: {error}",
+                hint=f"raylift delete -s {self.name}",
+            ) from None
+        api.workspace.remove_stack(self.name, preserve_config=True)
+        return True
+
+    def _access(self, outputs: ClusterOutputs) -> SingleConfig:
+        """The cluster, as the stack's own kubeconfig or the user's describes it."""
+        if isinstance(self.config, KubernetesConfig):
+            return access(self.config.kubernetes)
+        return access_by(outputs.kubeconfig)
+
+    # --- the engine
+
+    @functools.cached_property
+    def _facts(self) -> Facts | None:
+        """What the cluster of target `kubernetes` says of itself."""
+        config = self.config
+        return (
+            found(config, self.name) if isinstance(config, KubernetesConfig) else None
+        )
+
+    def _program(self, facts: Facts | None) -> Callable[[], None]:
+        def program() -> None:
+            outputs = build(read_config(settings()), self.name, facts)
+            for key, value in outputs.items():
+                pulumi.export(key, value)
+
+        return program
+
+    def _api(self) -> automation.Stack:
+        """Pulumi's Automation API for the stack.
+
+        Raises:
+            CannotWork: Pulumi's command line is missing or too old.
+            InputFailed: no backend or no passphrase is chosen.
+        """
+        try:
+            workspace = _Workspace(
+                work_dir=str(self._root),
+                env_vars=environment(self._root, self._file),
+                secrets_provider=secrets_provider(self._file),
+            )
+            version = workspace.pulumi_version
+        except FileNotFoundError:
+            raise CannotWork(
+                "Pulumi's command line is not installed",
+                hint="https://www.pulumi.com/docs/install says how",
+            ) from None
+        except InvalidVersionError as error:
+            raise CannotWork(str(error)) from None
+        if _numbers(version) < _numbers(OLDEST):
+            raise CannotWork(
+                f"Pulumi's command line is {version}; {OLDEST} or newer is needed"
+            )
+        mode = StackInitMode.SELECT
+        return automation.Stack(self.name, workspace, mode)
+
+    def _created(self) -> automation.Stack:
+        """The stack, made in the backend where it is new; its file is read first."""
+        self.config  # noqa: B018 wrong input must not make a stack
+        self._facts  # noqa: B018 nor must a cluster that cannot take it
+        if not self.exists():
+            api = self._api()
+            self._operate(_Run(), lambda: api.workspace.create_stack(self.name))
+        return self._api()
+
+    def _operate(
+        self,
+        run: _Run,
+        operation: Callable[[], Any],
+        *,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Run one operation; frees a lock that a dead process of this machine left."""
+        with Interrupts(say) as interrupts:
+            try:
+                try:
+                    operation()
+                except CommandError as error:
+                    holder = holder_of(str(error))
+                    if holder is None or not holder.is_dead():
+                        raise
+                    say(f"the lock of {holder} is freed: that process is gone")
+                    self._api().cancel()
+                    operation()
+            except CommandError as error:
+                if interrupts.count:
+                    raise KeyboardInterrupt from None
+                raise self._told(error, run) from None
+
+    def _finish(self, api: automation.Stack, say: Callable[[str], None]) -> None:
+        """Drop what a killed run had begun, after naming it."""
+        state = api.export_stack()
+        begun = pending(state)
+        for what in begun:
+            say(f"a run was cut off while {what}; it may exist")
+        if begun:
+            api.import_stack(without_pending(state))
+
+    def _told(self, error: CommandError, run: _Run) -> RayliftError:
+        """An error of the engine as one of ours."""
+        text = _COLOUR.sub("", str(error))
+        if "is currently locked by" in text:
+            return self._locked(text)
+        if "incorrect passphrase" in text:
+            return Denied(
+                f"the passphrase does not fit stack '{self.name}'",
+                hint="export PULUMI_CONFIG_PASSPHRASE=…",
+            )
+        if "passphrase must be set" in text:
+            return InputFailed.at("", "PULUMI_CONFIG_PASSPHRASE is not set")
+        if match := _PLUGIN.search(text):
+            name = match[1] or match[2]
+            return CannotWork(
+                f"Pulumi's plugin for {name} is not installed",
+                hint=f"pulumi plugin install resource {name}",
+            )
+        if re.search(r"connection refused|no such host|i/o timeout|dial tcp", text):
+            return Unreachable(_last_line(text), hint="is the state backend reachable?")
+        reasons = run.errors or [_last_line(text)]
+        return RayliftError(
+            "\n".join(dict.fromkeys(reasons)),
+            hint=f"raylift up -s {self.name} goes on where this run ended",
+        )
+
+    def _locked(self, text: str) -> Conflict:
+        return Conflict(
+            f"stack '{self.name}' is locked by {holder_of(text) or 'somebody else'}",
+            hint=f"if that run is gone: pulumi cancel --stack {self.name}",
+        )
+
+
+def _refuse_loss(changes: list[Change]) -> None:
+    for change in changes:
+        if change.action == "replace" and change.what.split()[0] in STATEFUL:
+            raise CannotWork(
+                f"{change.what} would be REPLACED, with all that it keeps"
+                f" ({change.reason})",
+                hint="take the change back, or go on with --restart",
+            )
+
+
+def _note(run: _Run, event: Any, say: Callable[[str], None] | None) -> None:  # noqa: ANN401 Pulumi's
+    """One event of the engine. Pulumi calls this from a thread of its own."""
+    if before := event.resource_pre_event:
+        step = run.steps.begin(before.metadata)
+        if step and say and not before.planning:
+            say(f"{step.action} {step}")
+    elif after := event.res_outputs_event:
+        done = run.steps.end(after.metadata.urn)
+        if done and say and not after.planning:
+            say(done)
+    elif (told := event.diagnostic_event) and told.severity == "error":
+        run.errors.append(_reason(told))
+
+
+def _reason(told: Any) -> str:  # noqa: ANN401 Pulumi's event
+    """An error's first lines, with the resource that it is about."""
+    text = " ".join(_COLOUR.sub("", told.message).split())
+    name = told.urn.rsplit("::", 1)[-1] if told.urn else ""
+    return f"{name}: {text}" if name else text
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    wrong = [line for line in lines if line.startswith("error:")]
+    return (wrong or lines or ["Pulumi failed"])[-1].removeprefix("error: ")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
