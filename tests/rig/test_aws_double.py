@@ -509,6 +509,7 @@ def timed(what, *args, **more):
     summary = getattr(result, "change_summary", None)
     summary = summary or result.summary.resource_changes
     print(f"{what.__name__}: {time.monotonic() - start:.1f} s, {summary}")
+    print(*(line for line in result.stdout.splitlines() if "diff" in line), sep="\n")
     return {
         str(key.value if hasattr(key, "value") else key): n
         for key, n in summary.items()

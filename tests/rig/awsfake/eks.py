@@ -385,14 +385,28 @@ class NodeGroup(Type):
 
     def delete(self, ident, state):
         cluster, name = ident.split(":")
-        group = self.group(ident)
-        with contextlib.suppress(Exception):
-            api("autoscaling").delete_auto_scaling_group(
-                AutoScalingGroupName=group, ForceDelete=True
-            )
-        ec2().delete_launch_template(LaunchTemplateName=group)
+        self.scale_in(self.group(ident))
         eks().delete_nodegroup(clusterName=cluster, nodegroupName=name)
         records.remove("eks-nodegroup", ident)
+
+    @staticmethod
+    def scale_in(name):
+        """Ends the Auto Scaling group; moto leaves the instances' interfaces behind."""
+        filters = where(**{"tag:aws:autoscaling:groupName": name})
+        found = ec2().describe_instances(Filters=filters)["Reservations"]
+        left = [
+            interface["NetworkInterfaceId"]
+            for reservation in found
+            for instance in reservation["Instances"]
+            for interface in instance["NetworkInterfaces"]
+        ]
+        scaling = api("autoscaling")
+        scaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
+        ec2().delete_launch_template(LaunchTemplateName=name)
+        for interface in ec2().describe_network_interfaces()["NetworkInterfaces"]:
+            if interface["NetworkInterfaceId"] in left:
+                ident = interface["NetworkInterfaceId"]
+                ec2().delete_network_interface(NetworkInterfaceId=ident)
 
 
 def in_cluster(inputs):

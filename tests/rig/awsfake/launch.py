@@ -2,7 +2,7 @@
 
 from awsfake.ec2 import Ec2, ec2
 from awsfake.kinds import Type
-from awsfake.wire import call, first, given, where
+from awsfake.wire import call, first, given, tags_of, where
 
 
 class LaunchTemplate(Ec2):
@@ -43,7 +43,9 @@ class LaunchTemplate(Ec2):
             ec2().modify_launch_template(LaunchTemplateId=ident, DefaultVersion=version)
 
     def more(self, ident, live):
+        tags = ec2().describe_tags(Filters=where(resource_id=ident))["Tags"]
         return {
+            "tagsAll": tags_of({"Tags": tags}),  # moto describes the first ones for ever
             "name": live["LaunchTemplateName"],
             "latestVersion": live["LatestVersionNumber"],
             "defaultVersion": live["DefaultVersionNumber"],

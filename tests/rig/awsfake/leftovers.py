@@ -73,17 +73,22 @@ def policies():
 
 
 def keys():
-    kms = api("kms")
+    """Less those that AWS makes itself: their aliases begin with alias/aws/."""
+    kms, found = api("kms"), api("kms").list_aliases()["Aliases"]
+    own = [alias["TargetKeyId"] for alias in found if is_aws(alias["AliasName"])]
     for key in kms.list_keys()["Keys"]:
-        about = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
-        if about["KeyState"] != "PendingDeletion" and about["KeyManager"] == "CUSTOMER":
+        state = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"]
+        if state != "PendingDeletion" and key["KeyId"] not in own:
             yield key["KeyId"]
 
 
 def aliases():
-    for alias in api("kms").list_aliases()["Aliases"]:
-        if not alias["AliasName"].startswith("alias/aws/"):
-            yield alias["AliasName"]
+    found = api("kms").list_aliases()["Aliases"]
+    yield from (a["AliasName"] for a in found if not is_aws(a["AliasName"]))
+
+
+def is_aws(alias):
+    return alias.startswith("alias/aws/")
 
 
 def caches():
