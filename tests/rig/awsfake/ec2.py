@@ -12,6 +12,7 @@ from awsfake.wire import (
     Refused,
     account,
     api,
+    arn,
     call,
     camel,
     camel_name,
@@ -96,10 +97,9 @@ class Ec2(Type):
 
     def outputs(self, ident, inputs):
         live = self.describe(ident)
-        owner = live.get("OwnerId") or account()
         return {
-            "arn": f"arn:aws:ec2:{ec2().meta.region_name}:{owner}:{self.tagged}/{ident}",
-            "ownerId": owner,
+            "arn": arn("ec2", f"{self.tagged}/{ident}"),
+            "ownerId": live.get("OwnerId") or account(),
             "tagsAll": tags_of(live),
             **{name: live[pascal(name)] for name in self.read if pascal(name) in live},
             **self.more(ident, live),

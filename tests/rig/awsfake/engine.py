@@ -50,7 +50,7 @@ def running(folder):
         "PULUMI_HOME": str(home),
         "PULUMI_BACKEND_URL": f"file://{state}",
         "RIG_PYTHON": sys.executable,
-        "PATH": f"{pathlib.Path(pulumi() or '.').parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{BUILT}{os.pathsep}{os.environ['PATH']}",
     }
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with (folder / "moto.log").open("wb") as log:

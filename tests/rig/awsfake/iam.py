@@ -129,7 +129,7 @@ class Policy(Type):
             return
         retag("policy", old, new, PolicyArn=ident)
         if changed(old, new, "policy"):  # IAM keeps five versions: the last one goes
-            last = self.outputs(ident, new)["defaultVersionId"]
+            last = iam().get_policy(PolicyArn=ident)["Policy"]["DefaultVersionId"]
             call(
                 "iam",
                 "CreatePolicyVersion",
@@ -146,7 +146,6 @@ class Policy(Type):
             "policyId": policy["PolicyId"],
             "attachmentCount": policy["AttachmentCount"],
             "tagsAll": tags_of(policy),
-            "defaultVersionId": policy["DefaultVersionId"],
         }
 
     def delete(self, ident, state):

@@ -38,20 +38,22 @@ class Type:
 class Recorded(Type):
     """A type without an API in moto (records.py)."""
 
-    def __init__(self, kind, ident, *, replace, autoname=None, made=None, refuse=None):
-        """KIND names it among the records.
+    def __init__(self, kind, ident, **own):
+        """KIND is its name among the records, IDENT a format of inputs and `random`.
 
-        Args:
-            kind: its name among the records.
-            ident: its ID, as a format of its inputs and `random`.
-            replace: see Type.
-            autoname: see Type.
-            made: the outputs that are settled once, from (inputs, random).
-            refuse: raises an error for inputs that AWS would not take.
+        OWN: attributes of Type, and those below.
         """
         self.kind, self.ident = kind, ident
-        self.replace, self.autoname = replace, autoname
-        self.made, self.refuse = made or (lambda *_: {}), refuse or (lambda _: None)
+        vars(self).update(own)
+
+    @staticmethod
+    def made(inputs, random):
+        """The outputs that are settled once."""
+        return {}
+
+    @staticmethod
+    def refuse(inputs):
+        """Raises an error for what AWS would not take."""
 
     def create(self, inputs):
         self.refuse(inputs)

@@ -45,7 +45,9 @@ class LaunchTemplate(Ec2):
     def more(self, ident, live):
         tags = ec2().describe_tags(Filters=where(resource_id=ident))["Tags"]
         return {
-            "tagsAll": tags_of({"Tags": tags}),  # moto describes the first ones for ever
+            "tagsAll": tags_of(
+                {"Tags": tags}
+            ),  # moto describes the first ones for ever
             "name": live["LaunchTemplateName"],
             "latestVersion": live["LatestVersionNumber"],
             "defaultVersion": live["DefaultVersionNumber"],

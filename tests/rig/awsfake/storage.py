@@ -169,7 +169,7 @@ class Bucket(Type):
 
 
 class OnBucket(Type):
-    """Something set on a bucket by put_bucket_… and taken away by delete_bucket_…"""
+    """Something put on a bucket, and deleted from it, by calls named after it."""
 
     replace = ("bucket", "expectedBucketOwner")
     renames = {
@@ -178,9 +178,9 @@ class OnBucket(Type):
         "applyServerSideEncryptionByDefaults": "ApplyServerSideEncryptionByDefault",
     }
 
-    def __init__(self, noun, member, nouns=None):
-        """NOUN as in PutBucket…, MEMBER its parameter, NOUNS as in DeleteBucket…"""
-        self.noun, self.member, self.removed = noun, member, nouns or noun
+    def __init__(self, noun, member, removed=None):
+        """NOUN as in Put…, MEMBER its parameter, REMOVED as in Delete… if not NOUN."""
+        self.noun, self.member, self.removed = noun, member, removed or noun
 
     def create(self, inputs):
         return inputs["bucket"]

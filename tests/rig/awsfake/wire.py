@@ -39,8 +39,8 @@ def region():
 
 
 def api(service):
-    """A client of SERVICE in the region of the call; making one takes a tenth of a second."""
-    key = service, region()
+    """A client of SERVICE in the region of the call. Making one takes 0.1 s."""
+    key = service, region(), os.environ.get("AWS_ENDPOINT_URL")
     with _lock:  # boto3's default session must not be used by two threads at once
         if key not in _clients:
             _clients[key] = boto3.client(service, region_name=key[1])
@@ -128,14 +128,14 @@ def camel(value):
 
 
 def first(found, what):
-    """The one that was FOUND; moto answers some questions after a missing one with []."""
+    """The one that was FOUND; moto's answer to some questions is an empty list."""
     if not found:
         raise Gone(f"NotFound: {what}")
     return found[0]
 
 
 def where(**filters):
-    """Filters of EC2: where(vpc_id=…) → [{"Name": "vpc-id", "Values": […]}]"""
+    """Filters of EC2, all of which must hold: vpc_id is its vpc-id."""
     return [
         {"Name": name.replace("_", "-"), "Values": [value]}
         for name, value in filters.items()

@@ -11,7 +11,7 @@ def at(values, path):
 
 
 def unknown_at(values, paths):
-    """VALUES with a value that is not known yet at each of PATHS, where its parent is."""
+    """VALUES with an unknown at each of PATHS whose parent is there."""
     values = dict(values)
     for path in paths:
         parent, _, name = path.rpartition(".")
