@@ -1,0 +1,43 @@
+"""Properties by path ("a.b"), and what became of them."""
+
+from .plugin import UNKNOWN
+
+
+def at(values, path):
+    """The value at PATH, or None."""
+    for name in path.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
+
+
+def unknown_at(values, paths):
+    """VALUES with an unknown at each of PATHS whose parent is there."""
+    values = dict(values)
+    for path in paths:
+        parent, _, name = path.rpartition(".")
+        if not parent:
+            values[name] = UNKNOWN
+        elif isinstance(at(values, parent), dict):
+            head, _, rest = path.partition(".")
+            values[head] = unknown_at(values[head], [rest])
+    return values
+
+
+def drifted(given, live, *, whole=False):
+    """GIVEN, an input, as LIVE shows it; what is the same in other words stays.
+
+    A list has no order, a number may be text, and of a map only what was given counts,
+    unless it counts as a WHOLE (tags, labels): there more is a difference too.
+    """
+    if live is None or (whole and given == live):
+        return given
+    if isinstance(given, dict) and isinstance(live, dict) and not whole:
+        return {key: drifted(value, live.get(key)) for key, value in given.items()}
+    if isinstance(given, list) and isinstance(live, list):
+        same = sorted(map(_text, given)) == sorted(map(_text, live))
+        return given if same else live
+    return given if _text(given) == _text(live) else live
+
+
+def _text(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)
