@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := .raylift/demo
 
-.PHONY: demo test check fix bench lock install picture
+.PHONY: demo test test-rig check fix bench lock install picture
 
 install: $(READY)
 
@@ -22,13 +22,17 @@ demo: $(READY)
 test: check
 	$(BIN)/python -m pytest -q -m ray
 
-# Under a minute: style, types, architecture, and every test that needs no Ray.
+# On a real control plane with a real Pulumi engine; says so where a rig cannot be.
+test-rig: $(READY)
+	bash tests/rig/test.sh
+
+# Under a minute: style, types, architecture, and every test that needs neither Ray nor a rig.
 check: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not ray" -n 2
+	$(BIN)/python -m pytest -q -m "not ray and not rig" -n 2
 
 fix: $(READY)
 	$(BIN)/ruff check --fix

@@ -45,6 +45,7 @@ def look_at(cluster: Cluster, stack: Stack) -> ClusterStatus:
     # Ray takes a dead node for alive for 10 s; its port tells at once.
     lost = set(cluster.outputs.nodes) - {node.mark for node in nodes}
     missing = {mark.rsplit(".", 1)[0] for mark in lost}
+    silent = set(on_this_machine(stack).silent_nodes())
     return ClusterStatus(
         stack=cluster.outputs.stack,
         ray_version=cluster.outputs.ray_version,
@@ -58,9 +59,7 @@ def look_at(cluster: Cluster, stack: Stack) -> ClusterStatus:
         nodes=nodes,
         applications=applications_of(details),
         unfinished=tuple(cluster.unfinished()),
-        missing_nodes=tuple(
-            sorted(missing | set(on_this_machine(stack).silent_nodes()))
-        ),
+        missing_nodes=tuple(sorted(missing | silent)),
     )
 
 

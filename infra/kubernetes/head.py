@@ -65,9 +65,7 @@ class _Head:
         name = self._cluster()
         if not name:
             return "waiting for KubeRay to make the Ray cluster"
-        ray = self._get(
-            f"/apis/ray.io/v1/namespaces/{self._namespace}/rayclusters/{name}"
-        )
+        ray = self._get(f"{self._ray}/rayclusters/{name}")
         conditions = (ray or {}).get("status", {}).get("conditions") or []
         ready = [c for c in conditions if c["type"] == "HeadPodReady"]
         if not ready or ready[0]["status"] != "True":
@@ -76,9 +74,7 @@ class _Head:
 
     def _cluster(self) -> str:
         """The cluster that is becoming the active one, or is it."""
-        place = (
-            f"/apis/ray.io/v1/namespaces/{self._namespace}/rayservices/{self._stack}"
-        )
+        place = f"{self._ray}/rayservices/{self._stack}"
         status = (self._get(place) or {}).get("status") or {}
         for which in ("pendingServiceStatus", "activeServiceStatus"):
             if name := (status.get(which) or {}).get("rayClusterName"):
@@ -112,9 +108,7 @@ class _Head:
             return False
         token = base64.b64decode(secret["data"]["auth_token"]).decode()
         service = f"{cluster}-head-svc:{DASHBOARD_PORT}"
-        path = (
-            f"/api/v1/namespaces/{self._namespace}/services/{service}/proxy/api/version"
-        )
+        path = f"{self._core}/services/{service}/proxy/api/version"
         answer = self._ask(path, headers={_TOKEN_HEADER: f"Bearer {token}"})
         return answer is not None and answer.status_code == 200  # noqa: PLR2004 OK
 

@@ -1,0 +1,33 @@
+"""kubeconfig.py SERVER PKI-FOLDER > kubeconfig: one file, certificates inside."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from pathlib import Path
+
+
+def kubeconfig(server: str, pki: Path) -> dict:
+    """An administrator's; JSON is YAML."""
+
+    def data(name: str) -> str:
+        return base64.b64encode((pki / name).read_bytes()).decode()
+
+    cluster = {"server": server, "certificate-authority-data": data("ca.crt")}
+    user = {
+        "client-certificate-data": data("admin.crt"),
+        "client-key-data": data("admin.key"),
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "rig",
+        "clusters": [{"name": "rig", "cluster": cluster}],
+        "users": [{"name": "admin", "user": user}],
+        "contexts": [{"name": "rig", "context": {"cluster": "rig", "user": "admin"}}],
+    }
+
+
+if __name__ == "__main__":
+    json.dump(kubeconfig(sys.argv[1], Path(sys.argv[2])), sys.stdout, indent=1)

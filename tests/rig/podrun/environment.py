@@ -1,0 +1,58 @@
+"""A container's environment variables, and $(NAME) as the kubelet expands it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from api import Api
+
+REFERENCE = re.compile(r"\$\$|\$\((\w+)\)")
+KEYED = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
+
+
+def expand(text: str, values: dict[str, str]) -> str:
+    """$(NAME) of a known name becomes its value; $$ is a dollar."""
+
+    def value(match: re.Match[str]) -> str:
+        return values.get(match[1], match[0]) if match[1] else "$"
+
+    return REFERENCE.sub(value, text)
+
+
+def environment(
+    api: Api, pod: dict, container: dict, defaults: dict[str, str]
+) -> dict[str, str]:
+    """`defaults` and the container's own; `pod` has the address in its status."""
+    values = dict(defaults)
+    for entry in container.get("env", []):
+        values[entry["name"]] = expand(_value(api, pod, entry), values)
+    return values
+
+
+def _value(api: Api, pod: dict, entry: dict) -> str:
+    source = entry.get("valueFrom", {})
+    if reference := source.get("secretKeyRef"):
+        return _secret(api, pod["metadata"]["namespace"], reference)
+    if reference := source.get("fieldRef"):
+        return _field(pod, reference["fieldPath"])
+    return entry.get("value", "")
+
+
+def _secret(api: Api, namespace: str, reference: dict) -> str:
+    path = f"/api/v1/namespaces/{namespace}/secrets/{reference['name']}"
+    secret = api.call("GET", path)
+    if secret is None:
+        raise ValueError(f"secret {reference['name']!r} not found")
+    return base64.b64decode(secret["data"][reference["key"]]).decode()
+
+
+def _field(pod: dict, path: str) -> str:
+    if keyed := KEYED.fullmatch(path):
+        return pod["metadata"].get(keyed[1], {}).get(keyed[2], "")
+    value = pod
+    for key in path.split("."):
+        value = value[key]
+    return str(value)

@@ -1,0 +1,122 @@
+"""What a container sees of the machine's files: shell commands that mount it.
+
+They run in the container's own mount namespace, so nothing is left of a mount
+when it ends. /tmp, /mnt and /dev/shm are the container's own; elsewhere a volume
+needs a folder that the machine has, as none may be left there.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .environment import expand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from api import Api
+
+TMP, SHARED_MEMORY = Path("/tmp"), Path("/dev/shm")
+OWN = (TMP, Path("/mnt"), SHARED_MEMORY)
+QUANTITY = re.compile(r"(\d+)([KMG])i")
+
+
+class Unusable(ValueError):
+    """A volume that this machine cannot give."""
+
+
+class Volumes:
+    """A pod's volumes; those that live as long as it does are below `directory`."""
+
+    def __init__(self, api: Api, pod: dict, directory: Path) -> None:
+        self.api, self.directory = api, directory
+        self.namespace = pod["metadata"]["namespace"]
+        self.volumes = {each["name"]: each for each in pod["spec"].get("volumes", [])}
+
+    def folders(self) -> list[Path]:
+        """Those of the machine that the pod names."""
+        found = [
+            each["hostPath"] for each in self.volumes.values() if "hostPath" in each
+        ]
+        return [Path(each["path"]) for each in found]
+
+    def commands(self, container: dict, values: dict[str, str]) -> Iterator[str]:
+        """For one container; `values`: its environment."""
+        yield "mount -t tmpfs none /mnt"
+        yield f"mount -t tmpfs -o size=64m none {SHARED_MEMORY}"  # containerd's
+        mounts = sorted(
+            (
+                mount
+                for mount in container.get("volumeMounts", [])
+                if "projected" not in self.volumes[mount["name"]]  # the API's token
+            ),
+            key=lambda mount: mount["mountPath"],
+        )
+        targets = [Path(mount["mountPath"]) for mount in mounts]
+        for mount, target in zip(mounts, targets, strict=True):
+            _check(target, [*OWN, *targets])
+            yield from self._mount(mount, target, values)
+
+    def _mount(
+        self, mount: dict, target: Path, values: dict[str, str]
+    ) -> Iterator[str]:
+        where, volume = shlex.quote(str(target)), self.volumes[mount["name"]]
+        yield f"mkdir -p {where}"
+        if volume.get("emptyDir", {}).get("medium") == "Memory":
+            yield f"mount -t tmpfs {_size(volume['emptyDir'])} none {where}"
+            return
+        sub = mount.get("subPath") or expand(mount.get("subPathExpr", ""), values)
+        source = shlex.quote(str(self._source(volume) / sub))
+        yield f"mkdir -p {source}"
+        yield f"mount --bind {source} {where}"
+        if mount.get("readOnly"):
+            yield f"mount -o remount,bind,ro {where}"
+
+    def _source(self, volume: dict) -> Path:
+        if "hostPath" in volume:
+            return Path(volume["hostPath"]["path"])
+        if "emptyDir" in volume:
+            return self.directory / "volumes" / volume["name"]
+        if claim := volume.get("persistentVolumeClaim"):
+            return self._claimed(claim["claimName"])
+        raise Unusable(f"volume {volume['name']!r} is of a kind that the rig has not")
+
+    def _claimed(self, name: str) -> Path:
+        place = f"/api/v1/namespaces/{self.namespace}/persistentvolumeclaims/{name}"
+        claim = self.api.call("GET", place) or {"spec": {}}
+        bound = claim["spec"].get("volumeName")
+        volume = bound and self.api.call("GET", f"/api/v1/persistentvolumes/{bound}")
+        if not volume:
+            raise Unusable(f"claim {name!r} has no volume")
+        return Path(volume["spec"]["hostPath"]["path"])
+
+
+def own_tmp(folder: Path, kept: Iterable[Path]) -> Iterator[str]:
+    """`folder` as /tmp, and what is `kept` of the machine's at its old place."""
+    for path in kept:
+        if path.is_relative_to(TMP):
+            source = shlex.quote(str(path))
+            copy = shlex.quote(str(folder / path.relative_to(TMP)))
+            yield f"mkdir -p {source} {copy}"
+            yield f"mount --bind {source} {copy}"
+    yield f"mount --rbind {shlex.quote(str(folder))} {TMP}"
+
+
+def kept_for(run: Path, programs: Path) -> list[Path]:
+    """What a container needs of the machine: the rig's state, and its Python."""
+    return [run, programs.parent, Path(sys.prefix), Path(sys.base_prefix)]
+
+
+def _check(target: Path, places: list[Path]) -> None:
+    inside = any(place in target.parents for place in places)
+    if not inside and not target.is_dir():
+        raise Unusable(f"the rig can mount below /mnt and /tmp, not at {target}")
+
+
+def _size(empty: dict) -> str:
+    limit = QUANTITY.fullmatch(empty.get("sizeLimit", ""))
+    return f"-o size={limit[1]}{limit[2].lower()}" if limit else ""

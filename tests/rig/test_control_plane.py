@@ -1,0 +1,71 @@
+"""The rig's own promises: nodes as EKS has them, a scheduler, volumes on demand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kube import apply, kubectl, objects
+from project import wait_until
+
+pytestmark = pytest.mark.rig
+
+TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+
+
+def simulated_pod(namespace, **spec):
+    container = {"name": "main", "image": "busybox", **spec.pop("container", {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "pod", "namespace": namespace},
+        "spec": {"containers": [container], **spec},
+    }
+
+
+def test_every_node_is_ready_and_a_gpu_node_is_labelled_and_tainted(rig):
+    nodes = {node["metadata"]["name"]: node for node in objects("nodes")}
+    assert set(nodes) >= {"cpu-0", "gpu-0"}
+    gpu = nodes["gpu-0"]
+    assert gpu["metadata"]["labels"]["k8s.amazonaws.com/accelerator"] == "nvidia-a10g"
+    assert gpu["spec"]["taints"][0]["key"] == "nvidia.com/gpu"
+    assert gpu["status"]["allocatable"]["nvidia.com/gpu"] == "4"
+
+
+def test_the_scheduler_puts_a_gpu_pod_where_it_may_run(namespace):
+    gpu = {"limits": {"nvidia.com/gpu": "1"}}
+    container = {"resources": gpu}
+    apply(simulated_pod(namespace, container=container, tolerations=[TOLERATION]))
+    pod = ("-n", namespace, "pod", "pod")
+    kubectl("wait", "--for=condition=Ready", "--timeout=20s", *pod[:2], "pod/pod")
+    assert objects(*pod)[0]["spec"]["nodeName"] == "gpu-0"
+
+
+def test_a_claim_gets_a_volume_with_its_first_pod_and_both_go(namespace):
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data", "namespace": namespace},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    apply(claim)
+    source = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    apply(simulated_pod(namespace, volumes=[source]))
+    kubectl(
+        *("-n", namespace, "wait", "--timeout=20s"),
+        *("--for=jsonpath={.status.phase}=Bound", "pvc/data"),
+    )
+    (claimed,) = objects("-n", namespace, "pvc", "data")
+    (volume,) = objects("pv", claimed["spec"]["volumeName"])
+    folder = Path(volume["spec"]["hostPath"]["path"])
+    assert folder.is_dir()
+    kubectl("-n", namespace, "delete", "pod/pod", "pvc/data", "--timeout=20s")
+    wait_until(lambda: not folder.exists())
+    wait_until(lambda: volume["metadata"]["name"] not in kubectl("get", "pv"))
+
+
+def test_there_is_an_ingress_class():
+    assert [each["metadata"]["name"] for each in objects("ingressclasses")] == ["rig"]
