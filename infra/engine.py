@@ -348,9 +348,7 @@ def _refuse_loss(changes: list[Change]) -> None:
 def _note(run: _Run, event: Any, say: Callable[[str], None] | None) -> None:  # noqa: ANN401 Pulumi's
     """One event of the engine. Pulumi calls this from a thread of its own."""
     if before := event.resource_pre_event:
-        step = run.steps.begin(before.metadata)
-        if step and say and not before.planning:
-            say(f"{step.action} {step}")
+        run.steps.begin(before.metadata)
     elif after := event.res_outputs_event:
         done = run.steps.end(after.metadata.urn)
         if done and say and not after.planning:

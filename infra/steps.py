@@ -58,11 +58,11 @@ class Steps:
     _since: dict[str, float] = field(default_factory=dict)
     _took: dict[str, float] = field(default_factory=dict)
 
-    def begin(self, metadata: Any) -> Step | None:  # noqa: ANN401 Pulumi's event
-        """Note a step; None for one that changes nothing."""
+    def begin(self, metadata: Any) -> None:  # noqa: ANN401 Pulumi's event
+        """Note a step, if it changes something."""
         action = _ACTIONS.get(str(getattr(metadata.op, "value", metadata.op)))
         if action is None or metadata.type == "pulumi:pulumi:Stack":
-            return None
+            return
         step = Step(
             urn=metadata.urn,
             kind=metadata.type,
@@ -73,7 +73,6 @@ class Steps:
         before = self.begun.get(step.urn)
         self.begun[step.urn] = before if before and before.differs else step
         self._since.setdefault(step.urn, time.monotonic())
-        return step
 
     def end(self, urn: str) -> str | None:
         """Note that a step is done; a line about it, if it did anything."""

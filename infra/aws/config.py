@@ -72,7 +72,7 @@ class Kubernetes(Section):
 class SystemNodeGroup(Section):
     """CPU nodes for the Ray head, the operator and add-ons."""
 
-    instance_types: list[str] = ["m7i.large", "m6i.large"]
+    instance_types: list[str] = ["m7i.xlarge", "m6i.xlarge"]
     min_size: Annotated[int, Field(ge=1)] = 2
     max_size: Count = 4
 

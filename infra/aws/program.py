@@ -98,7 +98,7 @@ def _ray(
         ray=_with_system_head(config),
         workers=config.workers(),
         callers=callers,
-        claim=ray.claimed(storage),
+        volume=ray.volume_of(storage, controllers.STORAGE_CLASS),
         redis=options,
         policies=policy.enabled,
     )

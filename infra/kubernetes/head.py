@@ -1,8 +1,9 @@
-"""Waiting for the Ray head of a stack: it is there when its dashboard answers."""
+"""The Ray head of a stack, through the API server: it is there when it answers."""
 
 from __future__ import annotations
 
 import base64
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from lightkube.config.kubeconfig import SingleConfig
 
+# Who owns spec.serveConfigV2; Pulumi owns the rest.
+DEPLOYER = "raylift"
 _SECONDS = 900.0
 _POLL_SECONDS = 1.0
 _TOKEN_HEADER = "X-Ray-Authorization"  # noqa: S105 a header's name; the API server keeps the usual one
@@ -39,6 +42,7 @@ def wait_for_head(
     deadline, told = time.monotonic() + _SECONDS, ""
     with Client(access, parameters) as http:
         head = _Head(http, namespace, stack)
+        head.seed()
         while waiting := head.waiting_for():
             if waiting != told:
                 say(waiting)
@@ -64,7 +68,7 @@ class _Head:
         """What is not there yet; empty once the head answers."""
         name = self._cluster()
         if not name:
-            return "waiting for KubeRay to make the Ray cluster"
+            return "waiting for KubeRay"
         ray = self._get(f"{self._ray}/rayclusters/{name}")
         conditions = (ray or {}).get("status", {}).get("conditions") or []
         ready = [c for c in conditions if c["type"] == "HeadPodReady"]
@@ -72,10 +76,39 @@ class _Head:
             return f"waiting for the head of {name}{self._trouble(name)}"
         return "" if self._answers(name) else "waiting for Ray's dashboard"
 
-    def _cluster(self) -> str:
-        """The cluster that is becoming the active one, or is it."""
+    def seed(self) -> None:
+        """Say that there is no application yet, where nobody has said anything.
+
+        Without `serveConfigV2` KubeRay posts nothing to Serve, is refused, and does not
+        come to look whether the Ray cluster should be another.
+        """
         place = f"{self._ray}/rayservices/{self._stack}"
-        status = (self._get(place) or {}).get("status") or {}
+        found = self._get(place)
+        if found is None or found["spec"].get("serveConfigV2") is not None:
+            return
+        body = {
+            "apiVersion": "ray.io/v1",
+            "kind": "RayService",
+            "metadata": {
+                "name": self._stack,
+                "resourceVersion": found["metadata"]["resourceVersion"],
+            },
+            "spec": {"serveConfigV2": "applications: []\n"},
+        }
+        self._http.patch(
+            place,
+            content=json.dumps(body),
+            params={"fieldManager": DEPLOYER},
+            headers={"Content-Type": "application/apply-patch+yaml"},
+        )
+
+    def _cluster(self) -> str:
+        """The cluster that is or becomes the active one; empty while unknown."""
+        place = f"{self._ray}/rayservices/{self._stack}"
+        found = self._get(place) or {"metadata": {"generation": 1}}
+        status = found.get("status") or {}
+        if status.get("observedGeneration", 0) < found["metadata"]["generation"]:
+            return ""
         for which in ("pendingServiceStatus", "activeServiceStatus"):
             if name := (status.get(which) or {}).get("rayClusterName"):
                 return str(name)

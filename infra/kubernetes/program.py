@@ -21,7 +21,7 @@ from infra.kubernetes.ray_service import (
     Place,
     Storage,
     labels,
-    ray_cluster,
+    quantity,
     ray_service,
 )
 
@@ -61,17 +61,24 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume to ask for: its StorageClass, and bytes."""
+
+    storage_class: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What to build: Ray and its workers, where its state is kept, who may call.
 
-    `claim` asks for a volume of that StorageClass and size; `redis` is KubeRay's
-    `gcsFaultToleranceOptions`.
+    `volume` is for the head's state; `redis` is KubeRay's `gcsFaultToleranceOptions`.
     """
 
     ray: Ray
     workers: Sequence[Worker]
     callers: Callers
-    claim: FaultTolerance | None = None
+    volume: Volume | None = None
     redis: dict[str, Any] | None = None
     policies: bool = True
 
@@ -108,7 +115,7 @@ def build(config: KubernetesConfig, stack: str, facts: Facts) -> dict[str, Any]:
             ray=config.ray,
             workers=config.workers(),
             callers=callers,
-            claim=claimed(config.fault_tolerance),
+            volume=volume_of(config.fault_tolerance, facts.default_storage_class),
             redis=redis_options(config.fault_tolerance),
             policies=config.network_policy.enabled,
         ),
@@ -184,10 +191,8 @@ class RayService(ComponentResource):
         self._cluster, self._wanted = cluster, wanted
         self._after = [*after, *cluster.ready]
         before = [*self._accounts(), *self._policies(), self._service()]
-        secret, claim = self._secret(), None
-        if wanted.claim is not None:
-            claim = self._claim(wanted.claim, secret)
-        self.service = self._ray_service(secret, claim, before)
+        claim = self._claim(wanted.volume) if wanted.volume else None
+        self.service = self._ray_service(self._secret(), claim, before)
         self._budget()
         self.register_outputs({})
 
@@ -262,41 +267,18 @@ class RayService(ComponentResource):
             opts=self._options(),
         )
 
-    def _claim(
-        self, storage: FaultTolerance, secret: kubernetes.core.v1.Secret | None
-    ) -> kubernetes.core.v1.PersistentVolumeClaim:
-        """A volume for the head's state, another for each generation of the cluster.
-
-        Two clusters are there while one takes over from the other, and a volume of one
-        node cannot serve both.
-        """
-        digest = Output.json_dumps(self._ray_cluster(secret, "")).apply(_digest)
-        metadata = self._metadata(
-            "", annotations={**EXISTS, "raylift.io/cluster": digest}
-        )
-        del metadata["name"]
+    def _claim(self, volume: Volume) -> kubernetes.core.v1.PersistentVolumeClaim:
+        """A volume for the heads' state: each cluster has a folder of its own in it."""
         spec: Any = {
             "accessModes": ["ReadWriteOnce"],
-            "storageClassName": storage.storage_class_name,
-            "resources": {"requests": {"storage": str(storage.size)}},
+            "storageClassName": volume.storage_class,
+            "resources": {"requests": {"storage": quantity(volume.size)}},
         }
         return kubernetes.core.v1.PersistentVolumeClaim(
-            f"{self._cluster.place.stack}-gcs",
-            metadata=metadata,
+            "gcs",
+            metadata=self._metadata("gcs", annotations=EXISTS),
             spec=spec,
-            opts=self._options(replace_on_changes=["metadata.annotations"]),
-        )
-
-    def _ray_cluster(
-        self, secret: kubernetes.core.v1.Secret | None, claim: object
-    ) -> dict[str, Any]:
-        wanted = self._wanted
-        return ray_cluster(
-            self._cluster.place,
-            wanted.ray,
-            wanted.workers,
-            Storage(None if wanted.claim is None else claim, wanted.redis),
-            secret=secret.metadata["name"] if secret else None,
+            opts=self._options(),
         )
 
     def _ray_service(
@@ -330,7 +312,7 @@ class RayService(ComponentResource):
     def _budget(self) -> None:
         """How many pods at once a drain of nodes may take from the stack."""
         place = self._cluster.place
-        lasting = self._wanted.claim is not None or self._wanted.redis is not None
+        lasting = self._wanted.volume is not None or self._wanted.redis is not None
         allowed = {"head": 1 if lasting else 0, "worker": 1}
         for role, number in allowed.items():
             selected = {STACK_LABEL: place.stack, TYPE_LABEL: role}
@@ -346,15 +328,15 @@ class RayService(ComponentResource):
             )
 
 
-def _digest(text: str) -> str:
-    import hashlib
+def volume_of(storage: FaultTolerance, default: str | None) -> Volume | None:
+    """The volume that a stack file asks for, of the cluster's `default` class at least.
 
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def claimed(storage: FaultTolerance) -> FaultTolerance | None:
-    """The storage, if it asks for a volume."""
-    return storage if storage.gcs_storage == "rocksdb" else None
+    The class is always named: what Kubernetes fills in by itself, a later apply without
+    it would take away again, and a claim's class cannot change.
+    """
+    if storage.gcs_storage != "rocksdb":
+        return None
+    return Volume(storage.storage_class_name or default or "", storage.size)
 
 
 def redis_options(storage: FaultTolerance) -> dict[str, Any] | None:

@@ -131,7 +131,7 @@ def _autoscaler(ray: Ray) -> dict[str, Any]:
 
 def _head(place: Place, ray: Ray, storage: Storage, secret: object) -> dict[str, Any]:
     head = ray.head
-    size = _sized({"cpu": _cpus(head.num_cpus), "memory": _memory(head.memory)})
+    size = _sized({"cpu": _cpus(head.num_cpus), "memory": quantity(head.memory)})
     environment = dict(ray.env)
     if storage.claim is not None:
         environment |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": _GCS}
@@ -160,7 +160,8 @@ def _head(place: Place, ray: Ray, storage: Storage, secret: object) -> dict[str,
         volumes.append({"name": "gcs", "persistentVolumeClaim": claim})
     spec = _pod(ray, container, volumes, account=f"{place.stack}-head")
     spec |= _scheduling(head)
-    spec["affinity"] = _near_its_volume(place)
+    if storage.claim is not None:
+        spec["affinity"] = _beside_the_other(place)
     return {
         "rayStartParams": {"num-cpus": "0", "dashboard-host": "0.0.0.0"},  # noqa: S104 a pod's own network; token on, and the policy closes it
         "template": {"metadata": {"labels": labels(place)}, "spec": spec},
@@ -190,7 +191,7 @@ def _group(
 def _worker(
     place: Place, ray: Ray, worker: Worker, storage: Storage, secret: object
 ) -> dict[str, Any]:
-    size = {"cpu": _cpus(worker.num_cpus), "memory": _memory(worker.memory)}
+    size = {"cpu": _cpus(worker.num_cpus), "memory": quantity(worker.memory)}
     if worker.num_gpus:
         size[GPU_RESOURCE] = str(worker.num_gpus)
     lasting = storage.claim is not None or storage.redis is not None
@@ -206,7 +207,7 @@ def _worker(
         "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108 the pod's own
         **_environment({**(_RECONNECT if lasting else {}), **ray.env}, secret),
     }
-    shared = _memory(int(worker.memory * 0.3))  # Ray's object store takes 30 %
+    shared = quantity(int(worker.memory * 0.3))  # Ray's object store takes 30 %
     shm = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared}}
     spec = _pod(ray, container, [shm], account=f"{place.stack}-worker")
     spec |= _scheduling(worker.pool)
@@ -258,14 +259,14 @@ def _toleration(taint: Taint) -> dict[str, str]:
     return toleration
 
 
-def _near_its_volume(place: Place) -> dict[str, Any]:
-    """A ReadWriteOnce volume is on one node: a second head is best there too."""
+def _beside_the_other(place: Place) -> dict[str, Any]:
+    """A head on the node of the head before it: their volume is on one node at a time.
+
+    The first head may go anywhere: a pod that fits its own term needs no other.
+    """
     same = {"matchLabels": {STACK_LABEL: place.stack, TYPE_LABEL: "head"}}
     term = {"labelSelector": same, "topologyKey": "kubernetes.io/hostname"}
-    preferred = [{"weight": 100, "podAffinityTerm": term}]
-    return {
-        "podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}
-    }
+    return {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
 
 
 def _serves() -> dict[str, Any]:
@@ -309,5 +310,6 @@ def _cpus(number: float) -> str:
     return f"{number:g}" if number >= 1 else f"{int(number * 1000)}m"
 
 
-def _memory(size: int) -> str:
+def quantity(size: int) -> str:
+    """Bytes as Kubernetes writes them."""
     return f"{size // _MIB}Mi"
