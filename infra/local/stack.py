@@ -246,6 +246,7 @@ class LocalStack:
             self._folders.site,
             self._folders.ray,
             self._folders.haproxy,
+            self._folders.temporary,
         ):
             make_private_dir(folder)
         (self._folders.state.parent / ".gitignore").write_text("*\n", encoding="utf-8")

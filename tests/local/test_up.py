@@ -41,6 +41,22 @@ def _deploy_hello(project, **more) -> None:
     project.run("deploy")
 
 
+def test_up_deploy_and_delete_leave_nothing_in_the_systems_temporary_folder(
+    project, tmp_path
+):
+    """It is one of the test's own: in /tmp others come and go."""
+    system = tmp_path / "system"
+    system.mkdir()
+    project.environment["TMPDIR"] = str(system)
+    project.run("up")
+    _deploy_hello(project)
+    folders = {p.environ()["TMPDIR"] for p in project.processes()}
+    project.run("delete", "--yes")
+    assert list(system.iterdir()) == []
+    (used,) = folders
+    assert not Path(used).parent.exists()
+
+
 def _head(project) -> psutil.Process:
     return next(
         p
