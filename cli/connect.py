@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from infra.local.stack import LocalStack
 from infra.project import find_project, open_stack
-from raylift.errors import CannotWork
+from raylift.errors import CannotWork, InputFailed, RayliftError
 from serve_runtime.dashboard import Dashboard
 from serve_runtime.local_cluster import LocalCluster
 
@@ -26,9 +26,22 @@ def stack_here(name: str) -> Stack:
 
 @contextlib.contextmanager
 def cluster_of(stack: Stack) -> Iterator[Cluster]:
-    """The cluster of a stack that is up."""
-    with Dashboard(on_this_machine(stack).outputs()) as dashboard:
-        yield LocalCluster(dashboard.outputs, dashboard)
+    """The cluster of a stack that is up.
+
+    Raises:
+        CannotWork: the stack was deleted meanwhile, whatever failed by that.
+    """
+    local = on_this_machine(stack)
+    with Dashboard(local.outputs()) as dashboard:
+        try:
+            yield LocalCluster(dashboard.outputs, dashboard)
+        except RayliftError:
+            if local.is_deleted():
+                raise CannotWork(
+                    f"stack '{stack.name}' was deleted meanwhile",
+                    hint=f"raylift up -s {stack.name}",
+                ) from None
+            raise
 
 
 def on_this_machine(stack: Stack) -> LocalStack:
@@ -52,8 +65,6 @@ def here() -> Path:
     Raises:
         InputFailed: it is gone.
     """
-    from raylift.errors import InputFailed
-
     try:
         return Path.cwd()
     except FileNotFoundError:

@@ -71,9 +71,12 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def make_private_dir(path: Path) -> Path:
-    """A directory that only its owner can enter; made if needed."""
+    """A directory that only its owner can enter; made if needed, but not its parents.
+
+    What lies in a stack's state directory must not bring it back after a delete.
+    """
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.mkdir(exist_ok=True, mode=0o700)
         path.chmod(0o700)
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -81,14 +84,18 @@ def make_private_dir(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, what: str, wait_s: float) -> Iterator[None]:
+def locked(
+    path: Path, *, what: str, wait_s: float, make_folder: bool = False
+) -> Iterator[None]:
     """Hold an exclusive lock; the kernel frees it when the process dies.
+
+    `make_folder` is for a folder that whoever holds the lock may take away.
 
     Raises:
         Conflict: another process held it for `wait_s` seconds.
     """
     deadline = time.monotonic() + wait_s
-    while (handle := _acquire(path)) is None:
+    while (handle := _acquire(path, make_folder=make_folder)) is None:
         if time.monotonic() >= deadline:
             raise Conflict(
                 f"{what}: another raylift command holds it",
@@ -101,10 +108,28 @@ def locked(path: Path, *, what: str, wait_s: float) -> Iterator[None]:
         os.close(handle)
 
 
-def _acquire(path: Path) -> int | None:
+def is_held(path: Path) -> bool:
+    """Whether a process holds this lock; no file is made to find out."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared: another who only asks does not find it held by us.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(handle)
+
+
+def _acquire(path: Path, *, make_folder: bool) -> int | None:
     """An open, locked handle of the file that `path` names now, or None."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if make_folder:
+            path.parent.mkdir(exist_ok=True, mode=0o700)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _unwritable(path, error) from None

@@ -67,9 +67,11 @@ def delete(
     """Take applications away; requests in flight finish. Returns those that existed.
 
     Raises:
-        Conflict: a splitter that stays sends traffic to one of them.
+        Conflict: one is being deployed, or a splitter that stays sends it traffic.
         RayliftError: one was still there at the deadline.
     """
+    # Before its splitter is looked at: a canary shifts that one's weights.
+    cluster.refuse_busy(names)
     base = cluster.desired()
     details = cluster.dashboard.serve_details()
     refuse_deleted_arms(names, running(base, details))

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from raylift.errors import Conflict, InputFailed, LeftBehind, RayliftError
-from raylift.files import locked, make_private_dir, read_json, write_json
+from raylift.files import is_held, locked, make_private_dir, read_json, write_json
 from serve_runtime.dashboard import Rejected
 from serve_runtime.release import Desired, Release, author
 
@@ -261,14 +261,7 @@ class LocalCluster:
         self._held.enter_context(lock)
 
     def _is_held(self, number: int) -> bool:
-        path = self._lock_of(number)
-        if not path.exists():
-            return False
-        try:
-            with locked(path, what="", wait_s=0):
-                return False
-        except Conflict:
-            return True
+        return is_held(self._lock_of(number))
 
 
 def _live(details: dict[str, Any]) -> dict[str, dict[str, Any]]:

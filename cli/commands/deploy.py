@@ -56,6 +56,9 @@ def run(
             prune=request.prune,
             defaults=stack.config.serve.defaults == "raylift",
         )
+        if not dry_run:
+            # Before the plan: it would show how a canary shifts traffic.
+            cluster.refuse_busy(prepared.plan.documents)
         if not as_json:
             view.show_plan(prepared)
         canary = prepare_canary(cluster, prepared) if steps else None

@@ -45,6 +45,14 @@ class Folders:
         return self.ray / "h"
 
     @property
+    def temporary(self) -> Path:
+        """What Ray's processes take for the system's temporary folder.
+
+        What multiprocessing forks from does not clear up there when it is ended.
+        """
+        return self.ray / "t"
+
+    @property
     def site(self) -> Path:
         """What Python runs first in each of Ray's processes."""
         return self.state / "site"
@@ -180,6 +188,7 @@ def _environment(
         **config.ray.env,
         "PYTHONPATH": ":".join(filter(None, path)),
         **(_haproxy(ports, folders) if config.ray.ingress == "haproxy" else {}),
+        "TMPDIR": str(folders.temporary),
         STACK_MARK: str(folders.state),
         NODE_MARK: name,
         "RAY_AUTH_MODE": "token",

@@ -29,7 +29,7 @@ from infra.local.nodes import (
 from infra.local.ports import MAX_NODES, Ports
 from infra.stack import Change
 from raylift.errors import CannotWork, Denied, InputFailed, LeftBehind
-from raylift.files import locked, make_private_dir, write_private
+from raylift.files import is_held, locked, make_private_dir, write_private
 from raylift.outputs import StackOutputs
 from raylift.wording import printable
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from infra.local.config import LocalConfig
 
 _START_SECONDS = 60
+_DELETING_SECONDS = 60
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # Until then a raylet that does not listen may be starting; after that it is dead.
 _STARTING_SECONDS = 60.0
@@ -148,6 +149,13 @@ class LocalStack:
             return []
         return [name for name in applied.nodes if not _raylet_listens(applied, name)]
 
+    def is_deleted(self) -> bool:
+        """Whether it is gone, once nobody holds its lock, who may be deleting it."""
+        deadline = time.monotonic() + _DELETING_SECONDS
+        while is_held(self._lock_file) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return not self.exists()
+
     def destroy(self, *, progress: Callable[[str], None]) -> bool:
         """End every process, remove every file, and look again.
 
@@ -209,7 +217,8 @@ class LocalStack:
         fresh = any(change.what == HEAD for change in changes)
         leaving = None if fresh else {change.what for change in changes}
         # Held from before the ports are free until they are taken again.
-        with locked(_machine_lock(), what="ports of this machine", wait_s=120):
+        what = "ports of this machine"
+        with locked(_machine_lock(), what=what, wait_s=120, make_folder=True):
             processes.stop(self._folders.state, leaving)
             ports = self._ports(before, fresh=fresh)
             starting = {change.what for change in changes if change.action != "stop"}
@@ -246,6 +255,7 @@ class LocalStack:
             self._folders.site,
             self._folders.ray,
             self._folders.haproxy,
+            self._folders.temporary,
         ):
             make_private_dir(folder)
         (self._folders.state.parent / ".gitignore").write_text("*\n", encoding="utf-8")
@@ -299,7 +309,8 @@ class LocalStack:
         return self._folders.state.with_name(f"{self.name}.lock")
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
-        return locked(self._lock_file, what=f"stack '{self.name}'", wait_s=120)
+        what = f"stack '{self.name}'"
+        return locked(self._lock_file, what=what, wait_s=120, make_folder=True)
 
     @property
     def _state_file(self) -> Path:

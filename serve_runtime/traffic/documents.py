@@ -11,7 +11,7 @@ from raylift.wording import did_you_mean, dotted
 from serve_runtime.traffic.split import Split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from raylift.document import Place
 
@@ -112,11 +112,29 @@ def refuse_deleted_arms(
     staying = {name: doc for name, doc in documents.items() if name not in gone}
     for splitter, document in staying.items():
         split = split_of(document)
-        for arm in sorted(gone & _with_traffic(split)) if split else ():
+        if split and (arms := gone & _with_traffic(split)):
             raise Conflict(
-                f"{arm}: splitter '{splitter}' sends traffic to it",
-                hint=f"raylift traffic {splitter} {arm}=0, then delete it",
+                f"{min(arms)}: splitter '{splitter}' sends traffic to it",
+                hint=_what_helps(arms, splitter, split, others=staying),
             )
+
+
+def _what_helps(
+    arms: set[str], splitter: str, split: Split, *, others: Collection[str]
+) -> str:
+    """What to do first, so that these arms can go and the others stay."""
+    if split.lease:
+        return "a canary shifts traffic: run the same command again after its end"
+    if any(split.mirror.get(arm) for arm in arms):
+        return f"deploy {splitter} without it in mirror, then delete it"
+    left = {arm: weight for arm, weight in split.arms.items() if arm in others}
+    if not left:
+        return f"it has no other arm: give it one, or delete {splitter} as well"
+    weights = dict.fromkeys(sorted(arms), 0)
+    if not any(left.values()):
+        weights[min(left)] = 1
+    given = " ".join(f"{arm}={weight}" for arm, weight in weights.items())
+    return f"raylift traffic {splitter} {given}, then delete it"
 
 
 def _with_traffic(split: Split) -> set[str]:

@@ -87,6 +87,11 @@ def test_a_canary_that_is_killed_gives_the_traffic_back_by_itself(stack, copy):
         wait_until(lambda: load.count("v4") > 5, seconds=60)
         second = stack.run("deploy", file, *STEPS, code=5)
         assert "is being deployed by" in second.stderr
+        plain = stack.run("deploy", file, code=5)
+        assert "is being deployed by" in plain.stderr
+        assert second.stdout + plain.stdout == ""  # no plan of what the canary did
+        deleted = stack.run("delete", "canary-model", code=5)
+        assert "is being deployed by" in deleted.stderr
         shifted = stack.run("traffic", "canary", "canary-model=3", code=5)
         assert "is being deployed by" in shifted.stderr
         killed.kill()

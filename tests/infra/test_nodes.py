@@ -72,8 +72,9 @@ def test_every_node_listens_on_loopback_only():
 
 def test_the_stack_file_may_tune_ray_but_not_open_it():
     tuned, fixed = "RAY_SERVE_CONTROL_LOOP_INTERVAL_S", "RAY_SERVE_HAPROXY_BINARY_PATH"
-    env = {tuned: "1", fixed: "/mine", "PYTHONPATH": "/mine"}
+    env = {tuned: "1", fixed: "/mine", "PYTHONPATH": "/mine", "TMPDIR": "/mine"}
     (head,) = _plan(ray={"env": env})
+    assert head.environment["TMPDIR"] == "/r/t"
     assert head.environment[tuned] == "1"
     assert head.environment[fixed] == "/s/haproxy"
     assert head.environment["PYTHONPATH"] == "/s/site:/mine"

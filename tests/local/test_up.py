@@ -41,6 +41,66 @@ def _deploy_hello(project, **more) -> None:
     project.run("deploy")
 
 
+def test_up_deploy_and_delete_leave_nothing_in_the_systems_temporary_folder(
+    project, tmp_path
+):
+    """It is one of the test's own: in /tmp others come and go."""
+    system = tmp_path / "system"
+    system.mkdir()
+    project.environment["TMPDIR"] = str(system)
+    project.run("up")
+    _deploy_hello(project)
+    folders = {p.environ()["TMPDIR"] for p in project.processes()}
+    project.run("delete", "--yes")
+    assert list(system.iterdir()) == []
+    (used,) = folders
+    assert not Path(used).parent.exists()
+
+
+SLOW = """
+import time
+from ray import serve
+@serve.deployment(ray_actor_options={"num_cpus": 0.1})
+class Hello:
+    def __init__(self):
+        time.sleep(600)
+    def __call__(self, request):
+        return "never"
+app = Hello.bind()
+"""
+
+
+def test_a_delete_ends_the_deploys_that_run_and_they_bring_nothing_back(project):
+    project.run("up")
+    splits = {
+        "name": "split",
+        "route_prefix": "/split",
+        "import_path": "serve_runtime.traffic.splitter:app",
+        "deployments": [{"name": "Splitter", "user_config": {"arms": {"hello": 1}}}],
+    }
+    small = {"name": "Hello", "ray_actor_options": {"num_cpus": 0.1}}
+    _deploy_hello(project, deployments=[small])
+    project.write_serve("split.yaml", splits)
+    project.run("deploy", "split.yaml")
+    project.write_app("app", version="v2")
+    canary = project.start("deploy", "--canary", "50,100", "--step", "60s")
+    wait_until(lambda: project.get("/split")[1].startswith("v2"), seconds=60)
+    project.write_app("slow", code=SLOW)
+    slow = {"name": "slow", "route_prefix": "/slow"}
+    project.write_serve("slow.yaml", {**slow, "runtime_env": {"working_dir": "slow"}})
+    plain = project.start("deploy", "slow.yaml")
+    wait_until(lambda: "slow" in project.names())
+    project.run("delete", "--yes")
+    for deploy in (canary, plain):
+        told = deploy.communicate(timeout=60)[1].splitlines()
+        assert deploy.returncode == 3, told
+        assert told[-2:] == [
+            "error: stack 'local' was deleted meanwhile",
+            " hint: raylift up -s local",
+        ]
+    assert not (project.root / ".raylift").exists()
+
+
 def _head(project) -> psutil.Process:
     return next(
         p

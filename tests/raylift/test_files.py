@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from raylift.document import parse
 from raylift.errors import Conflict, Denied, InputFailed, LeftBehind, RayliftError
 from raylift.files import (
+    is_held,
     locked,
     make_private_dir,
     read_json,
@@ -72,6 +73,26 @@ def test_a_lock_is_refused_while_held_and_free_once_its_holder_is_killed(tmp_pat
         holder.wait()
     with locked(path, what="it", wait_s=1):
         assert path.exists()
+
+
+def test_whether_a_lock_is_held_is_told_without_a_file_made(tmp_path):
+    path = tmp_path / "lock"
+    assert not is_held(path)
+    assert not path.exists()
+    with locked(path, what="it", wait_s=0):
+        assert is_held(path)
+    assert not is_held(path)
+
+
+def test_nothing_brings_a_folder_back_that_was_deleted(tmp_path):
+    gone = tmp_path / "stack"
+    with pytest.raises(RayliftError, match="cannot be written: no such file"):
+        locked(gone / "desired.lock", what="it", wait_s=0).__enter__()
+    with pytest.raises(RayliftError, match="cannot be written: no such file"):
+        make_private_dir(gone / "releases")
+    assert list(tmp_path.iterdir()) == []
+    with locked(gone / "lock", what="it", wait_s=0, make_folder=True):
+        assert gone.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_lock_whose_file_was_deleted_while_waiting_is_taken_anew(tmp_path):

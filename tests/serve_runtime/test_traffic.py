@@ -156,6 +156,48 @@ def test_an_arm_with_traffic_does_not_go(config):
     refuse_deleted_arms(["v2", "chat"], documents)
 
 
+@pytest.mark.parametrize(
+    ("config", "gone", "help_"),
+    [
+        (
+            {"arms": {"v1": 1, "v2": 1}},
+            ["v2"],
+            "raylift traffic chat v2=0, then delete it",
+        ),
+        (
+            {"arms": {"v1": 1, "v2": 1, "v3": 1}},
+            ["v2", "v3"],
+            "raylift traffic chat v2=0 v3=0, then delete it",
+        ),
+        (
+            {"arms": {"v1": 0, "v2": 1}},
+            ["v2"],
+            "raylift traffic chat v2=0 v1=1, then delete it",
+        ),
+        (
+            {"arms": {"v2": 1, "long-gone": 0}},
+            ["v2"],
+            "it has no other arm: give it one, or delete chat as well",
+        ),
+        (
+            {"arms": {"v1": 1, "v2": 1}, "mirror": {"v2": 5}},
+            ["v2"],
+            "deploy chat without it in mirror, then delete it",
+        ),
+        (
+            {"arms": {"v1": 1, "v2": 0}, "lease": {"seconds": 5, "arms": {"v2": 1}}},
+            ["v2"],
+            "a canary shifts traffic: run the same command again after its end",
+        ),
+    ],
+)
+def test_what_helps_to_delete_an_arm(config, gone, help_):
+    documents = {name: app(name) for name in ("v1", "v2", "v3")}
+    with pytest.raises(Conflict) as refused:
+        refuse_deleted_arms(gone, {"chat": splitter(**config), **documents})
+    assert refused.value.hint == help_
+
+
 def test_an_arm_without_traffic_goes():
     documents = {"chat": splitter(arms={"v1": 1, "v2": 0}), "v2": app("v2")}
     refuse_deleted_arms(["v2"], documents)
