@@ -24,7 +24,7 @@ from infra.backend import environment, holder_of, secrets_provider
 from infra.interrupts import Interrupts
 from infra.kubernetes.config import KubernetesConfig
 from infra.kubernetes.facts import access, access_by
-from infra.kubernetes.head import wait_for_head
+from infra.kubernetes.head import RayServiceWatch, Seen
 from infra.pending import pending, without_pending
 from infra.program import build, found, read_config, settings
 from infra.stack_file import load_stack_file
@@ -43,8 +43,6 @@ from raylift.outputs import ClusterOutputs
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from lightkube.config.kubeconfig import SingleConfig
 
     from infra.config import StackConfig
     from infra.kubernetes.facts import Facts
@@ -85,6 +83,7 @@ class PulumiStack:
         self.name = name
         self._file = stack_file
         self._root = stack_file.parent.parent
+        self._is_current = False
 
     @functools.cached_property
     def config(self) -> StackConfig:
@@ -141,21 +140,24 @@ class PulumiStack:
         del restart  # asked for in preview
         run, api, facts = _Run(), self._created(), self._facts
         self._finish(api, progress)
-        self._operate(
-            run,
-            lambda: api.up(
-                program=self._program(facts),
-                parallel=_PARALLEL,
-                on_event=lambda event: _note(run, event, progress),
-                suppress_progress=True,
-                color="never",
-            ),
-            say=progress,
-        )
+        before = self._seen()
+        if not self._is_current:
+            self._operate(
+                run,
+                lambda: api.up(
+                    program=self._program(facts),
+                    parallel=_PARALLEL,
+                    on_event=lambda event: _note(run, event, progress),
+                    suppress_progress=True,
+                    color="never",
+                ),
+                say=progress,
+            )
         if slowest := run.steps.slowest():
             progress(f"slowest: {slowest}")
         outputs = self.outputs()
-        wait_for_head(self._access(outputs), outputs.namespace, self.name, say=progress)
+        with self._watch(outputs) as watch:
+            watch.wait(before, say=progress)
         return outputs
 
     def outputs(self) -> ClusterOutputs:
@@ -208,11 +210,22 @@ class PulumiStack:
         api.workspace.remove_stack(self.name, preserve_config=True)
         return True
 
-    def _access(self, outputs: ClusterOutputs) -> SingleConfig:
-        """The cluster, as the stack's own kubeconfig or the user's describes it."""
+    def _seen(self) -> Seen:
+        """The Ray service before a change, if there is one."""
+        try:
+            outputs = self.outputs()
+        except CannotWork:
+            return Seen(None, None)
+        with self._watch(outputs) as watch:
+            return watch.look()
+
+    def _watch(self, outputs: ClusterOutputs) -> RayServiceWatch:
+        """The Ray service, by the stack's own kubeconfig or by the user's."""
         if isinstance(self.config, KubernetesConfig):
-            return access(self.config.kubernetes)
-        return access_by(outputs.kubeconfig)
+            entry = access(self.config.kubernetes)
+        else:
+            entry = access_by(outputs.kubeconfig)
+        return RayServiceWatch(entry, outputs.namespace, self.name)
 
     # --- the engine
 

@@ -116,7 +116,7 @@ def key_of(path: Place) -> str:
     """A path of the configuration as one writes it, `raylift:ray.version`."""
     if path[:1] == ("aws",) and len(path) > 1:
         return PROVIDER + dotted(path[1:])
-    return PREFIX + dotted(path)
+    return PREFIX + dotted(path) if path else ""
 
 
 def _written(path: Place) -> Place:

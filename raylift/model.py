@@ -76,8 +76,8 @@ def _problems(
     found: dict[Place, Problem] = {}
     for error in errors:
         path = tuple(error["loc"])
-        where = f"{named(path)}: " if path else ""
-        text = f"{where}{_text(model, path, error)}"
+        name = named(path)
+        text = f"{f'{name}: ' if name else ''}{_text(model, path, error)}"
         found.setdefault(path, Problem(place(path), text))
     return list(found.values())
 

@@ -99,9 +99,13 @@ STACK_FILES = {
         "config:\n  raylift:target: locl\n",
         [":2: raylift:target: must be one of local, kubernetes, aws"],
     ),
-    "a target not built": (
+    "a target without its region": (
         "config:\n  raylift:target: aws\n",
-        ["raylift:target: 'aws' is not built yet"],
+        [":2: aws:region: required when raylift:target is aws"],
+    ),
+    "a key of another target": (
+        "config:\n  raylift:network: {}\n",
+        [":2: raylift:network: only target aws has this key"],
     ),
     "a target that is null": ("config:\n  raylift:target:\n", ["not nothing"]),
     "groups as a mapping": (

@@ -1,11 +1,19 @@
-"""The Ray head of a stack, through the API server: it is there when it answers."""
+"""A stack's Ray service as KubeRay runs it: what Pulumi leaves to do, and when it is up.
+
+KubeRay 1.6 raises another cluster for most changes of `rayClusterConfig`, but passes
+changes of `minReplicas` and `maxReplicas` on to nobody, and comes to neither while
+Serve refuses what it posts for lack of a `serveConfigV2`.
+(ray-operator/controllers/ray/rayservice_controller.go)
+"""
 
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from infra.kubernetes.ray_service import DASHBOARD_PORT
 from raylift.errors import CannotWork, Unreachable
@@ -19,100 +27,133 @@ if TYPE_CHECKING:
 DEPLOYER = "raylift"
 _SECONDS = 900.0
 _POLL_SECONDS = 1.0
-_TOKEN_HEADER = "X-Ray-Authorization"  # noqa: S105 a header's name; the API server keeps the usual one
+_TOKEN_HEADER = "X-Ray-Authorization"  # noqa: S105 a header; the usual one is the API server's
+_BOUNDS = ("minReplicas", "maxReplicas")
+_NEVER = ("InvalidImageName", "ErrImageNeverPull")
+_IMAGE = ("ErrImagePull", "ImagePullBackOff")
 
 
-def wait_for_head(
-    access: SingleConfig,
-    namespace: str,
-    stack: str,
-    *,
-    say: Callable[[str], None],
-) -> None:
-    """Wait until the head of the stack's newest cluster answers with the right token.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A Ray service at one moment: what it asks for, and which cluster is newest.
 
-    Raises:
-        CannotWork: a pod of the head cannot start, with the reason.
-        Unreachable: it took too long.
+    `config` is without what makes no other cluster; `cluster` names one in one form.
     """
-    import httpx2
-    from lightkube.config.client_adapter import Client, ConnectionParams
 
-    parameters = ConnectionParams(timeout=httpx2.Timeout(10), trust_env=False)
-    deadline, told = time.monotonic() + _SECONDS, ""
-    with Client(access, parameters) as http:
-        head = _Head(http, namespace, stack)
-        head.seed()
-        while waiting := head.waiting_for():
+    config: dict[str, Any] | None
+    cluster: tuple[str, int] | None
+
+
+class RayServiceWatch:
+    """The Ray service of a stack, asked through the API server."""
+
+    def __init__(self, access: SingleConfig, namespace: str, stack: str) -> None:
+        import httpx2
+        from lightkube.config.client_adapter import Client, ConnectionParams
+
+        timeout = httpx2.Timeout(10)
+        self._http = Client(access, ConnectionParams(timeout=timeout, trust_env=False))
+        self._core = f"/api/v1/namespaces/{namespace}"
+        self._ray = f"/apis/ray.io/v1/namespaces/{namespace}"
+        self._stack = stack
+
+    def __enter__(self) -> Self:
+        """Itself; connections are kept until the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def look(self) -> Seen:
+        """The service as it is now; both parts None where there is none."""
+        service, ray = self._service(), self._cluster()
+        config = _deciding(service["spec"]["rayClusterConfig"]) if service else None
+        return Seen(config, _identity(ray))
+
+    def wait(self, before: Seen, *, say: Callable[[str], None]) -> None:
+        """Wait until the head of the cluster that the stack asks for answers.
+
+        `before` is what was seen before Pulumi changed anything.
+
+        Raises:
+            CannotWork: the head's pod can never start, with the reason.
+            Unreachable: it took too long.
+        """
+        self._seed()
+        changed = before.config is not None and self.look().config != before.config
+        outdated = before.cluster if changed else None
+        deadline, told = time.monotonic() + _SECONDS, ""
+        while waiting := self._waiting_for(outdated):
             if waiting != told:
                 say(waiting)
                 told = waiting
             if time.monotonic() > deadline:
                 raise Unreachable(
-                    f"Ray's head is not ready after {_SECONDS:.0f} s: {waiting}",
+                    f"not there after {_SECONDS:.0f} s: {waiting}",
                     hint="run the same command again",
                 )
             time.sleep(_POLL_SECONDS)
+        self._pass_bounds_on()
 
+    # --- what KubeRay leaves to others
 
-class _Head:
-    """The head of a stack, asked through the API server."""
-
-    def __init__(self, http: Any, namespace: str, stack: str) -> None:  # noqa: ANN401 lightkube's
-        self._http = http
-        self._core = f"/api/v1/namespaces/{namespace}"
-        self._ray = f"/apis/ray.io/v1/namespaces/{namespace}"
-        self._stack = stack
-
-    def waiting_for(self) -> str:
-        """What is not there yet; empty once the head answers."""
-        name = self._cluster()
-        if not name:
-            return "waiting for KubeRay"
-        ray = self._get(f"{self._ray}/rayclusters/{name}")
-        conditions = (ray or {}).get("status", {}).get("conditions") or []
-        ready = [c for c in conditions if c["type"] == "HeadPodReady"]
-        if not ready or ready[0]["status"] != "True":
-            return f"waiting for the head of {name}{self._trouble(name)}"
-        return "" if self._answers(name) else "waiting for Ray's dashboard"
-
-    def seed(self) -> None:
-        """Say that there is no application yet, where nobody has said anything.
-
-        Without `serveConfigV2` KubeRay posts nothing to Serve, is refused, and does not
-        come to look whether the Ray cluster should be another.
-        """
-        place = f"{self._ray}/rayservices/{self._stack}"
-        found = self._get(place)
-        if found is None or found["spec"].get("serveConfigV2") is not None:
+    def _seed(self) -> None:
+        """Say that there is no application yet, where nobody has said anything."""
+        service = self._service()
+        if service is None or service["spec"].get("serveConfigV2") is not None:
             return
+        version = service["metadata"]["resourceVersion"]
         body = {
             "apiVersion": "ray.io/v1",
             "kind": "RayService",
-            "metadata": {
-                "name": self._stack,
-                "resourceVersion": found["metadata"]["resourceVersion"],
-            },
+            "metadata": {"name": self._stack, "resourceVersion": version},
             "spec": {"serveConfigV2": "applications: []\n"},
         }
-        self._http.patch(
-            place,
-            content=json.dumps(body),
-            params={"fieldManager": DEPLOYER},
-            headers={"Content-Type": "application/apply-patch+yaml"},
-        )
-
-    def _cluster(self) -> str:
-        """The cluster that is or becomes the active one; empty while unknown."""
         place = f"{self._ray}/rayservices/{self._stack}"
-        found = self._get(place) or {"metadata": {"generation": 1}}
-        status = found.get("status") or {}
-        if status.get("observedGeneration", 0) < found["metadata"]["generation"]:
-            return ""
+        self._patch(place, body, "apply-patch+yaml", fieldManager=DEPLOYER)
+
+    def _pass_bounds_on(self) -> None:
+        """The bounds of worker groups, which KubeRay leaves as they were."""
+        service, ray = self._service(), self._cluster()
+        if service is None or ray is None:
+            return
+        wanted = _bounds(service["spec"]["rayClusterConfig"])
+        has = ray["spec"]["workerGroupSpecs"]
+        groups = [group | wanted.get(group["groupName"], {}) for group in has]
+        if groups != has:
+            place = f"{self._ray}/rayclusters/{ray['metadata']['name']}"
+            version = ray["metadata"]["resourceVersion"]
+            body = {
+                "metadata": {"resourceVersion": version},
+                "spec": {"workerGroupSpecs": groups},
+            }
+            self._patch(place, body, "merge-patch+json")
+
+    # --- what there is
+
+    def _waiting_for(self, outdated: tuple[str, int] | None) -> str:
+        """What is not there yet; empty once the head answers."""
+        ray = self._cluster()
+        if ray is None or _identity(ray) == outdated:
+            return "waiting for KubeRay to raise the Ray cluster"
+        name = ray["metadata"]["name"]
+        conditions = ray.get("status", {}).get("conditions") or []
+        ready = [c["status"] for c in conditions if c["type"] == "HeadPodReady"]
+        if ready != ["True"]:
+            return f"waiting for the head of {name}{self._trouble(name)}"
+        return "" if self._answers(name) else "waiting for Ray's dashboard"
+
+    def _service(self) -> Any:  # noqa: ANN401 JSON, or None
+        return self._get(f"{self._ray}/rayservices/{self._stack}")
+
+    def _cluster(self) -> Any:  # noqa: ANN401 JSON, or None
+        """The cluster that is becoming the active one, else the one that is."""
+        status = (self._service() or {}).get("status") or {}
         for which in ("pendingServiceStatus", "activeServiceStatus"):
             if name := (status.get(which) or {}).get("rayClusterName"):
-                return str(name)
-        return ""
+                return self._get(f"{self._ray}/rayclusters/{name}")
+        return None
 
     def _trouble(self, name: str) -> str:
         """Why the head's pod does not run, in Kubernetes' words.
@@ -121,38 +162,68 @@ class _Head:
             CannotWork: it never will.
         """
         selector = f"ray.io/cluster={name},ray.io/node-type=head"
-        found = self._get(f"{self._core}/pods", labelSelector=selector)
-        pods = (found or {}).get("items", [])
-        for pod in pods:
-            for found in pod["status"].get("conditions") or []:
-                if found["type"] == "PodScheduled" and found["status"] == "False":
-                    return f": {found.get('message') or found['reason']}"
-            for found in pod["status"].get("containerStatuses") or []:
-                waiting = (found.get("state") or {}).get("waiting") or {}
-                if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff"):
-                    return f": {waiting['reason']}: {waiting.get('message', '')}"
-                if waiting.get("reason") == "InvalidImageName":
+        found = self._get(f"{self._core}/pods", labelSelector=selector) or {}
+        for pod in found.get("items", []):
+            for condition in pod["status"].get("conditions") or []:
+                if (
+                    condition["type"] == "PodScheduled"
+                    and condition["status"] == "False"
+                ):
+                    return f": {condition.get('message') or condition['reason']}"
+            for container in pod["status"].get("containerStatuses") or []:
+                waiting = (container.get("state") or {}).get("waiting") or {}
+                if waiting.get("reason") in _NEVER:
                     raise CannotWork(f"the head cannot start: {waiting['message']}")
+                if waiting.get("reason") in _IMAGE:
+                    return f": {waiting['reason']}: {waiting.get('message', '')}"
         return ""
 
     def _answers(self, cluster: str) -> bool:
+        """Whether the dashboard answers to the cluster's own token."""
         secret = self._get(f"{self._core}/secrets/{cluster}")
         if not secret:
             return False
         token = base64.b64decode(secret["data"]["auth_token"]).decode()
         service = f"{cluster}-head-svc:{DASHBOARD_PORT}"
         path = f"{self._core}/services/{service}/proxy/api/version"
-        answer = self._ask(path, headers={_TOKEN_HEADER: f"Bearer {token}"})
-        return answer is not None and answer.status_code == 200  # noqa: PLR2004 OK
+        answer = self._ask("GET", path, headers={_TOKEN_HEADER: f"Bearer {token}"})
+        return answer is not None and answer.is_success
 
-    def _get(self, path: str, **query: str) -> Any:  # noqa: ANN401 JSON
-        answer = self._ask(path, params=query)
+    def _get(self, path: str, **query: str) -> Any:  # noqa: ANN401 JSON, or None
+        answer = self._ask("GET", path, params=query)
         return answer.json() if answer is not None and answer.is_success else None
 
-    def _ask(self, path: str, **more: Any) -> Any:  # noqa: ANN401 an answer, or None
+    def _patch(self, path: str, body: dict[str, Any], kind: str, **query: str) -> None:
+        """A change; one that comes too late for the object is made by the next run."""
+        headers = {"Content-Type": f"application/{kind}"}
+        content = json.dumps(body)
+        self._ask("PATCH", path, content=content, params=query, headers=headers)
+
+    def _ask(self, method: str, path: str, **more: Any) -> Any:  # noqa: ANN401 an answer, or None
         import httpx2
 
         try:
-            return self._http.get(path, **more)
+            return self._http.request(method, path, **more)
         except httpx2.HTTPError:
             return None
+
+
+def _identity(ray: Any) -> tuple[str, int] | None:  # noqa: ANN401 JSON, or None
+    return (ray["metadata"]["name"], ray["metadata"]["generation"]) if ray else None
+
+
+def _bounds(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    groups = config.get("workerGroupSpecs") or ()
+    return {g["groupName"]: {k: g[k] for k in _BOUNDS if k in g} for g in groups}
+
+
+def _deciding(config: dict[str, Any]) -> dict[str, Any]:
+    """What makes another cluster when it changes: not bounds, and not tolerations."""
+    config = copy.deepcopy(config)
+    groups = config.get("workerGroupSpecs") or []
+    for group in groups:
+        for key in ("replicas", *_BOUNDS):
+            group.pop(key, None)
+    for part in (config["headGroupSpec"], *groups):
+        part["template"]["spec"].pop("tolerations", None)
+    return config

@@ -307,7 +307,7 @@ def _sized(size: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _cpus(number: float) -> str:
-    return f"{number:g}" if number >= 1 else f"{int(number * 1000)}m"
+    return f"{number:g}" if number == int(number) else f"{int(number * 1000)}m"
 
 
 def quantity(size: int) -> str:

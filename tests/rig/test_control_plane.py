@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kube import apply, kubectl, objects
+from kube import apply, kubectl, new_namespace, objects
 from project import wait_until
 
 pytestmark = pytest.mark.rig
@@ -13,12 +13,19 @@ pytestmark = pytest.mark.rig
 TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
 
-def simulated_pod(namespace, **spec):
+@pytest.fixture(scope="module")
+def namespace(rig):
+    """One for all of these tests: a namespace takes five seconds to go."""
+    with new_namespace() as name:
+        yield name
+
+
+def simulated_pod(namespace, name, **spec):
     container = {"name": "main", "image": "busybox", **spec.pop("container", {})}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "pod", "namespace": namespace},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"containers": [container], **spec},
     }
 
@@ -33,12 +40,12 @@ def test_every_node_is_ready_and_a_gpu_node_is_labelled_and_tainted(rig):
 
 
 def test_the_scheduler_puts_a_gpu_pod_where_it_may_run(namespace):
-    gpu = {"limits": {"nvidia.com/gpu": "1"}}
-    container = {"resources": gpu}
-    apply(simulated_pod(namespace, container=container, tolerations=[TOLERATION]))
-    pod = ("-n", namespace, "pod", "pod")
-    kubectl("wait", "--for=condition=Ready", "--timeout=20s", *pod[:2], "pod/pod")
-    assert objects(*pod)[0]["spec"]["nodeName"] == "gpu-0"
+    container = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
+    spec = {"container": container, "tolerations": [TOLERATION]}
+    apply(simulated_pod(namespace, "gpu", **spec))
+    ready = ("--for=condition=Ready", "--timeout=20s")
+    kubectl("-n", namespace, "wait", *ready, "pod/gpu")
+    assert objects("-n", namespace, "pod", "gpu")[0]["spec"]["nodeName"] == "gpu-0"
 
 
 def test_a_claim_gets_a_volume_with_its_first_pod_and_both_go(namespace):
@@ -53,7 +60,7 @@ def test_a_claim_gets_a_volume_with_its_first_pod_and_both_go(namespace):
     }
     apply(claim)
     source = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
-    apply(simulated_pod(namespace, volumes=[source]))
+    apply(simulated_pod(namespace, "user", volumes=[source]))
     kubectl(
         *("-n", namespace, "wait", "--timeout=20s"),
         *("--for=jsonpath={.status.phase}=Bound", "pvc/data"),
@@ -62,7 +69,7 @@ def test_a_claim_gets_a_volume_with_its_first_pod_and_both_go(namespace):
     (volume,) = objects("pv", claimed["spec"]["volumeName"])
     folder = Path(volume["spec"]["hostPath"]["path"])
     assert folder.is_dir()
-    kubectl("-n", namespace, "delete", "pod/pod", "pvc/data", "--timeout=20s")
+    kubectl("-n", namespace, "delete", "pod/user", "pvc/data", "--timeout=20s")
     wait_until(lambda: not folder.exists())
     wait_until(lambda: volume["metadata"]["name"] not in kubectl("get", "pv"))
 

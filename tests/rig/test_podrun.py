@@ -6,12 +6,19 @@ import sys
 import uuid
 
 import pytest
-from kube import apply, condition, kubectl, objects
+from kube import apply, condition, kubectl, new_namespace, objects
 from project import wait_until
 
 pytestmark = pytest.mark.rig
 
 LABELS = {"ray.io/node-type": "head", "ray.io/cluster": "none"}
+
+
+@pytest.fixture(scope="module")
+def namespace(rig):
+    """One for all of these tests: a namespace takes five seconds to go."""
+    with new_namespace() as name:
+        yield name
 
 
 class Pod:
@@ -67,17 +74,14 @@ def executed(script):
 def test_a_container_has_its_own_files_processes_and_part_of_a_volume(
     namespace, tmp_path
 ):
-    script = (
-        "exec > /mnt/data/seen; echo $POD $$$$; ls /tmp/private;"
-        " df -k /dev/shm | tail -1"
-    )
+    see = "echo $POD $$$$; ls /tmp/private; df -k /dev/shm | tail -1"
     pod = Pod(
         namespace,
-        f"touch /tmp/private; ({script}); sleep 60",
+        f"touch /tmp/private; ({see}) > /mnt/data/seen; sleep 60",
         env=[
             {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
         ],
-        readinessProbe=probe(**executed("test -s /mnt/data/seen")),
+        readinessProbe=probe(**executed("grep -q /dev/shm /mnt/data/seen")),
         volumeMounts=[
             {"name": "data", "mountPath": "/mnt/data", "subPathExpr": "of/$(POD)"},
             {"name": "memory", "mountPath": "/dev/shm"},

@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-STAGED = re.compile(r"^\s*(?:require\s+)?(k8s\.io/\S+)\s+v0\.0\.0\b", re.MULTILINE)
+STAGED = re.compile(r"^\s*(?:require\s+)?(k8s\.io/\S+)\s+v0\.0\.0(?!-)", re.MULTILINE)
 GODEBUG = re.compile(r"^\s*(?:godebug\s+)?(default=\S+)", re.MULTILINE)
 
 

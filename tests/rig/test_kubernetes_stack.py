@@ -1,0 +1,235 @@
+"""A stack of target `kubernetes`: raised, changed under load, and taken away."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import zipfile
+
+import pytest
+from kube import apply, kubectl, objects
+from load import Load
+from project import wait_until
+from serving import Endpoints, active
+from stack import project
+
+pytestmark = pytest.mark.rig
+
+NAME, SPACE = "kube", "kube-ray"
+FILE = f"""
+config:
+  raylift:target: kubernetes
+  raylift:kubernetes: {{namespace: {SPACE}}}
+  raylift:ray:
+    env: {{GENERATION: "NUMBER"}}
+    workerGroups:
+      - {{name: workers, numCpus: 1, memory: 2Gi, minReplicas: 1, maxReplicas: 4}}
+"""
+INGRESS = """\
+  raylift:ingress: {type: ingressClass, ingressClassName: x}
+  raylift:networkPolicy: {serveFrom: [x]}
+"""
+HELLO = """
+from ray import serve
+
+@serve.deployment(
+    num_replicas=2,
+    ray_actor_options={"num_cpus": 0.2},
+    graceful_shutdown_timeout_s=5,
+)
+class Hello:
+    def __call__(self, request):
+        return "hello"
+
+app = Hello.bind()
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(rig, tmp_path_factory):
+    """The stack, up; each test leaves it so."""
+    with project(tmp_path_factory.mktemp("project"), NAME, _file(2)) as made:
+        made.raylift("up", "--yes")
+        yield made
+
+
+def _file(number):
+    """Another number, another Ray cluster."""
+    return FILE.replace("NUMBER", str(number))
+
+
+def _service():
+    (found,) = objects("-n", SPACE, "rayservice", NAME)
+    return found
+
+
+def _serve_config(rig):
+    """A Serve config whose code is a file that every pod of the rig can read."""
+    with zipfile.ZipFile(rig / "kube.zip", "w") as file:
+        file.writestr("hello.py", HELLO)
+    application = {
+        "name": "hello",
+        "route_prefix": "/",
+        "import_path": "hello:app",
+        "runtime_env": {"working_dir": f"file://{rig}/kube.zip"},
+    }
+    return json.dumps({"applications": [application]})
+
+
+def _deploy(rig):
+    """As `raylift deploy` will: its one field, by its own field manager."""
+    found = _service()
+    apply(
+        {
+            "apiVersion": found["apiVersion"],
+            "kind": found["kind"],
+            "metadata": {"name": NAME, "namespace": SPACE},
+            "spec": {"serveConfigV2": _serve_config(rig)},
+        },
+        manager="raylift",
+    )
+    wait_until(lambda: active(SPACE, NAME)[1].get("hello") == "RUNNING", seconds=90)
+
+
+def test_up_returns_when_the_head_answers_and_is_idle_the_second_time(stack):
+    (cluster,) = objects("-n", SPACE, "rayclusters")
+    ready = {c["type"]: c["status"] for c in cluster["status"]["conditions"]}
+    assert ready["HeadPodReady"] == "True"
+    assert cluster["spec"]["authOptions"] == {"mode": "token"}
+    before = _service()["metadata"]["generation"]
+    assert "nothing to do" in stack.raylift("up").stderr
+    assert _service()["metadata"]["generation"] == before
+    assert "nothing to do" in stack.raylift("preview").stderr
+
+
+def test_an_application_survives_a_change_of_the_cluster_without_a_lost_request(
+    stack, api, rig
+):
+    _deploy(rig)
+    service = Endpoints(api, SPACE, f"{NAME}-serve")
+    wait_until(service.addresses, seconds=60)
+    assert "nothing to do" in stack.raylift("preview").stderr  # no drift by that field
+    assert '"same"' not in stack.run("pulumi", "refresh", "-y", "-s", NAME).stdout
+    config, (before, _) = _service()["spec"]["serveConfigV2"], active(SPACE, NAME)
+    with Load(service, "/") as load:
+        stack.write(_file(3))
+        assert (
+            "change kubernetes:ray.io/v1:RayService" in stack.raylift("up", "-y").stdout
+        )
+        wait_until(lambda: active(SPACE, NAME)[0] != before, seconds=120)
+        wait_until(lambda: len(objects("-n", SPACE, "rayclusters")) == 1, seconds=120)
+    assert load.lost == []
+    assert _service()["spec"]["serveConfigV2"] == config
+    managers = {
+        entry["manager"]
+        for entry in _managed()
+        if "f:serveConfigV2" in json.dumps(entry["fieldsV1"])
+    }
+    assert managers == {"raylift"}
+
+
+def test_the_bounds_of_workers_change_in_place(stack):
+    name, _ = active(SPACE, NAME)
+    text = stack.file.read_text(encoding="utf-8")
+    stack.write(text.replace("maxReplicas: 4", "maxReplicas: 3"))
+    stack.raylift("up", "--yes")
+    (cluster,) = objects("-n", SPACE, "rayclusters")
+    assert cluster["metadata"]["name"] == name
+    assert [g["maxReplicas"] for g in cluster["spec"]["workerGroupSpecs"]] == [3]
+
+
+def _managed():
+    text = kubectl(
+        "-n", SPACE, "get", "rayservice", NAME, "-o", "json", "--show-managed-fields"
+    )
+    return json.loads(text)["metadata"]["managedFields"]
+
+
+def test_a_head_that_is_lost_costs_no_request(stack, api, rig):
+    _deploy(rig)
+    service = Endpoints(api, SPACE, f"{NAME}-serve")
+    wait_until(service.addresses, seconds=60)
+    (old,) = objects("-n", SPACE, "pods", "-l", "ray.io/node-type=head")
+    with Load(service, "/") as load:
+        wait_until(lambda: load.count("hello") > 20)
+        name = old["metadata"]["name"]
+        kubectl("-n", SPACE, "delete", "pod", name, "--grace-period=0", "--force")
+        wait_until(lambda: _has_new_head(old), seconds=90)
+        wait_until(lambda: active(SPACE, NAME)[1].get("hello") == "RUNNING", seconds=60)
+    assert load.lost == []
+
+
+def _has_new_head(old):
+    heads = objects("-n", SPACE, "pods", "-l", "ray.io/node-type=head")
+    return any(
+        head["metadata"]["uid"] != old["metadata"]["uid"]
+        and head["status"].get("containerStatuses", [{}])[0].get("ready")
+        for head in heads
+    )
+
+
+def test_a_stack_that_somebody_holds_is_a_conflict_that_names_him(stack):
+    stack.write(_file(4))
+    held = stack.start("up", "--yes")
+    wait_until(_is_locked, seconds=30, every=0.05)
+    refused = stack.raylift("up", "--yes", code=None)
+    held.wait(timeout=120)
+    stack.write(_file(3))
+    stack.raylift("up", "--yes")
+    assert refused.returncode == 5, refused.stderr
+    assert re.search(r"is locked by \S+@\S+ \(pid \d+\) since", refused.stderr)
+
+
+def _is_locked():
+    state = os.environ["PULUMI_BACKEND_URL"].removeprefix("file://")
+    return any(
+        name.endswith(".json")
+        for folder, _, names in os.walk(f"{state}/.pulumi/locks")
+        for name in names
+    )
+
+
+def test_a_killed_up_is_finished_by_the_next_one(stack):
+    stack.write(_file(5))
+    killed = stack.start("up", "--yes")
+    wait_until(_is_locked, seconds=30, every=0.05)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    said = stack.raylift("up", "--yes").stderr
+    assert "is freed: that process is gone" in said
+    assert "nothing to do" in stack.raylift("up", "--yes").stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("  raylift:kubernetes: {context: nowhere}\n", 2, "'nowhere' is not in the"),
+        ("  raylift:ray: {operator: {install: true}}\n", 3, "is there already"),
+        (
+            "  raylift:faultTolerance: {storageClassName: x}\n",
+            2,
+            "the cluster has no 'x'",
+        ),
+        (INGRESS, 2, "the cluster has no 'x'"),
+    ],
+)
+def test_what_the_cluster_lacks_is_told_before_anything_is_made(
+    tmp_path, text, code, said
+):
+    config = f"config:\n  raylift:target: kubernetes\n{text}"
+    with project(tmp_path, "lacks", config) as lacking:
+        refused = lacking.raylift("up", "--yes", code=code)
+        assert said in refused.stderr
+        assert "lacks" not in lacking.run("pulumi", "stack", "ls").stdout
+
+
+def test_delete_leaves_nothing_and_finds_nothing_the_second_time(stack):
+    assert "is gone" in stack.raylift("delete", "--yes").stdout
+    kinds = "rayservices,rayclusters,pods,services,pvc,secrets,networkpolicies"
+    assert SPACE not in {n["metadata"]["name"] for n in objects("namespaces")}
+    left = objects(kinds, "--all-namespaces", "-l", f"raylift.io/stack={NAME}")
+    assert left == []
+    assert "nothing to delete" in stack.raylift("delete", "--yes").stdout
+    stack.raylift("up", "--yes")
