@@ -1,4 +1,4 @@
-"""A stack's Ray service as KubeRay runs it: what Pulumi leaves to do, and when it is up.
+"""A Ray service as KubeRay runs it: what Pulumi leaves to do, and when it is up.
 
 KubeRay 1.6 raises another cluster for most changes of `rayClusterConfig`, but passes
 changes of `minReplicas` and `maxReplicas` on to nobody, and comes to neither while
