@@ -82,8 +82,8 @@ def _ray(
     before: list[pulumi.Resource] = [space, release, disks]
     options = None
     if storage.gcs_storage == "elasticache":
-        group = redis.replication_group(here, net, within.cluster)
-        options = redis.options_of(at, group, [space])
+        group, way = redis.replication_group(here, net, within.cluster)
+        options = redis.options_of(at, group, [space, way])
     elif storage.gcs_storage == "redis":
         options = ray.redis_options(storage)
     policy = config.network_policy
