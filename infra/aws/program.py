@@ -182,9 +182,7 @@ def _budget(here: Account) -> None:
         limit_amount=str(wanted.monthly_usd),
         limit_unit="USD",
         time_unit="MONTHLY",
-        cost_filters=[
-            {"name": "TagKeyValue", "values": [f"user:raylift:stack${here.stack}"]}
-        ],
+        cost_filters=[{"name": "TagKeyValue", "values": [_tagged(here)]}],
         notifications=[told],
         opts=here.options(),
     )
