@@ -100,7 +100,8 @@ def _resources(value: dict[str, float]) -> dict[str, float]:
     return value
 
 
-def _env(value: dict[str, str]) -> dict[str, str]:
+def variables(value: dict[str, str]) -> dict[str, str]:
+    """Environment variables by names that may be set."""
     for name in value:
         if name in _OURS:
             raise ValueError(f"{name}: raylift sets it; the token is always on")
@@ -116,7 +117,7 @@ Size = Annotated[int | None, BeforeValidator(_size)]
 Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=0)]
 Labels = Annotated[dict[str, str], AfterValidator(_labels)]
 Resources = Annotated[dict[str, NotNegative], AfterValidator(_resources)]
-Env = Annotated[dict[str, str], AfterValidator(_env)]
+Env = Annotated[dict[str, str], AfterValidator(variables)]
 PortNumber = Annotated[int, Field(ge=1024, le=65535)]
 Defaults = Literal["raylift", "ray"]
 
@@ -149,6 +150,15 @@ class StackConfig(Section):
         """The whole configuration as it would stand in a file, defaults included."""
         values = self.model_dump(by_alias=True)
         return {f"raylift:{key}": value for key, value in values.items()}
+
+
+def changed(section: Section) -> list[str]:
+    """Names of what is not as it is by default, as one writes them."""
+    return [
+        field.alias or name
+        for name, field in type(section).model_fields.items()
+        if getattr(section, name) != field.get_default(call_default_factory=True)
+    ]
 
 
 def differ(groups: Iterable[str], path: Place) -> Iterator[Wrong]:

@@ -19,9 +19,10 @@ from infra.config import (
     Seconds,
     Section,
     StackConfig,
+    variables,
 )
 from infra.kubernetes import checks
-from infra.kubernetes.names import cidr, version
+from infra.kubernetes.names import cidr, label_key, label_value, version
 from infra.kubernetes.workers import Pool, Taint, Worker, workers_of
 from raylift.model import Positive
 
@@ -50,14 +51,16 @@ Auto = BeforeValidator(_auto)
 Secret = Annotated[str, BeforeValidator(_encrypted)]
 Count = Annotated[int, Field(ge=0)]
 Cidr = Annotated[str, AfterValidator(cidr)]
+LabelKey = Annotated[str, AfterValidator(label_key)]
+LabelValue = Annotated[str, AfterValidator(label_value)]
 Version = Annotated[str, AfterValidator(version)]
 
 
 class Toleration(Section):
     """A taint that pods of a node group may be scheduled in spite of."""
 
-    key: str
-    value: str | None = None
+    key: LabelKey
+    value: LabelValue | None = None
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
 
 
@@ -128,7 +131,9 @@ class Ray(Section):
     worker_groups: Annotated[list[WorkerGroup] | None, Auto] = None
     autoscaling: Autoscaling = Autoscaling()
     env: Env = {}
-    secret_env: dict[str, Secret] = Field(default={}, repr=False)
+    secret_env: Annotated[dict[str, Secret], AfterValidator(variables)] = Field(
+        default={}, repr=False
+    )
 
 
 class SecretKey(Section):
@@ -187,6 +192,7 @@ class KubernetesConfig(RayOnKubernetes):
     """One place to serve from: a namespace of a cluster that is there."""
 
     target: Literal["kubernetes"] = "kubernetes"
+    tags: Labels = {}
     kubernetes: Kubernetes = Kubernetes()
     node_groups: list[NodeGroup] = []
     fault_tolerance: FaultTolerance = FaultTolerance()
@@ -196,6 +202,7 @@ class KubernetesConfig(RayOnKubernetes):
         """What is wrong although every single value is right."""
         yield from checks.of_groups(self)
         yield from checks.of_ray(self, self.pools())
+        yield from checks.of_namespace(self.kubernetes.namespace, self.ray)
         yield from checks.of_storage(self.fault_tolerance)
         yield from checks.of_ingress(self)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from recording import record, record_text
 
-from infra.stack_file import load_stack_file, target_of
+from infra.stack_file import load_stack_file, target_of, warnings_of
+from raylift.errors import InputFailed
 
 STACKS = Path(__file__).parents[2] / "stacks"
 SHIPPED = tuple(
@@ -101,3 +102,15 @@ def recorded(name, *, preview=False):
             return record_text(Path(folder), TEXTS[name], preview=preview)
     path = STACKS / f"Pulumi.{name}.yaml"
     return record(load_stack_file(path), stack=name, preview=preview)
+
+
+def told(folder, text) -> list[str]:
+    """What a stack file's text is refused for, or warned of."""
+    path = Path(folder) / "stacks" / "Pulumi.demo.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    try:
+        config = load_stack_file(path)
+    except InputFailed as failed:
+        return [str(p).removeprefix("stacks/Pulumi.demo.yaml") for p in failed.problems]
+    return [f"warning: {text}" for text in warnings_of(config)]
