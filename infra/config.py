@@ -10,7 +10,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
 from raylift.model import NotNegative, Strict
@@ -110,11 +116,31 @@ def variables(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-Name = Annotated[str, AfterValidator(_name)]
+# How a value is written, for an editor's schema; the validators above decide.
+_NAME_TEXT = WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
+_SIZE_TEXT = {"type": "string", "pattern": f"^{_SIZE.pattern}$"}
+_DURATION_TEXT = {"type": "string", "pattern": f"^{_DURATION.pattern}$"}
+_NUMBER = {"type": "integer", "minimum": 0}
+
+Name = Annotated[str, AfterValidator(_name), _NAME_TEXT]
 Host = Annotated[str, AfterValidator(_host)]
-Bytes = Annotated[int, BeforeValidator(_size), Field(ge=0)]
-Size = Annotated[int | None, BeforeValidator(_size)]
-Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=0)]
+Bytes = Annotated[
+    int,
+    BeforeValidator(_size),
+    Field(ge=0),
+    WithJsonSchema({"anyOf": [_SIZE_TEXT, _NUMBER]}),
+]
+Size = Annotated[
+    int | None,
+    BeforeValidator(_size),
+    WithJsonSchema({"anyOf": [_SIZE_TEXT, _NUMBER, {"type": "null"}]}),
+]
+Seconds = Annotated[
+    int,
+    BeforeValidator(_seconds),
+    Field(ge=0),
+    WithJsonSchema({"anyOf": [_DURATION_TEXT, _NUMBER]}),
+]
 Labels = Annotated[dict[str, str], AfterValidator(_labels)]
 Resources = Annotated[dict[str, NotNegative], AfterValidator(_resources)]
 Env = Annotated[dict[str, str], AfterValidator(variables)]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core.core_schema import no_info_before_validator_function
 
 from infra.config import (
     Bytes,
@@ -29,6 +30,10 @@ from raylift.model import Positive
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
     from infra.config import Wrong
 
 RAY_VERSION = "2.60.0"
@@ -36,8 +41,23 @@ RAY_VERSION = "2.60.0"
 OPERATOR_VERSION = "1.6.1"
 
 
-def _auto(value: object) -> object:
-    return None if value == "auto" else value
+class _Auto:
+    """`auto` may stand for nothing given."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return no_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        told = handler(schema)
+        return {"anyOf": [{"const": "auto"}, *told.get("anyOf", [told])]}
+
+    @staticmethod
+    def _read(value: object) -> object:
+        return None if value == "auto" else value
 
 
 def _encrypted(value: object) -> object:
@@ -47,8 +67,14 @@ def _encrypted(value: object) -> object:
     return value
 
 
-Auto = BeforeValidator(_auto)
-Secret = Annotated[str, BeforeValidator(_encrypted)]
+_SECURE = {
+    "type": "object",
+    "properties": {"secure": {"type": "string"}},
+    "required": ["secure"],
+    "additionalProperties": False,
+}
+Auto = _Auto()
+Secret = Annotated[str, BeforeValidator(_encrypted), WithJsonSchema(_SECURE)]
 Count = Annotated[int, Field(ge=0)]
 Cidr = Annotated[str, AfterValidator(cidr)]
 LabelKey = Annotated[str, AfterValidator(label_key)]
