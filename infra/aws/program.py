@@ -75,11 +75,12 @@ def _ray(
     """The operator and the Ray service, its state kept as the file says."""
     here, config = within.here, within.here.config
     storage = config.fault_tolerance
+    # Add-ons and identities are for Ray's pods; the operator is installed meanwhile.
     disks = controllers.storage_class(within, after)
-    at = ray.Cluster(place, within.provider, [within.system, *after])
+    at = ray.Cluster(place, within.provider, [within.system])
     space = ray.namespace(at)
     release = ray.operator(at, config.ray)
-    before: list[pulumi.Resource] = [space, release, disks]
+    before: list[pulumi.Resource] = [space, release, disks, *after]
     options = None
     if storage.gcs_storage == "elasticache":
         group, way = redis.replication_group(here, net, within.cluster)

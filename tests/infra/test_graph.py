@@ -240,6 +240,12 @@ def test_no_object_in_the_cluster_waits_for_worker_nodes(aws):
         assert held_up == []
 
 
+def test_the_operator_is_installed_while_add_ons_come_up(aws):
+    for release in releases(aws, "kuberay-operator"):
+        named = {r.name for r in aws.before(release) if r.kind.endswith("Addon")}
+        assert named == set(FIRST_ON_NODES)
+
+
 def test_redis_is_made_while_the_cluster_is(aws):
     for redis in aws.of("ReplicationGroup"):
         assert not any(aws.outlives(r, redis) for r in aws.of("Cluster:Cluster"))
