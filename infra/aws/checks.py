@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from infra.aws.config import (
         AwsConfig,
-        FaultTolerance,
         Ingress,
         Network,
         NodeGroup,
@@ -293,12 +292,14 @@ def of_namespace(config: AwsConfig) -> Iterator[Wrong]:
         yield Wrong(("kubernetes", "namespace"), f"'{name}' is Kubernetes' own")
 
 
-def of_fault_tolerance(config: FaultTolerance) -> Iterator[Wrong]:
+def of_fault_tolerance(config: AwsConfig) -> Iterator[Wrong]:
     """Where the head keeps what must outlive it."""
-    yield from of_storage(config)
-    if config.gcs_storage == "elasticache" and config.multi_az and not config.replicas:
-        text = "needs replicas: 1 or more"
-        yield Wrong(("faultTolerance", "multiAz"), text)
+    storage = config.fault_tolerance
+    yield from of_storage(storage, config.ray)
+    if storage.gcs_storage != "elasticache":
+        return
+    if storage.multi_az and not storage.replicas:
+        yield Wrong(("faultTolerance", "multiAz"), "needs replicas: 1 or more")
 
 
 def of_ingress(config: AwsConfig) -> Iterator[Wrong]:

@@ -292,7 +292,7 @@ class AwsConfig(RayOnKubernetes):
         yield from checks.of_network(self)
         yield from checks.of_cluster(self)
         yield from checks.of_namespace(self)
-        yield from checks.of_fault_tolerance(self.fault_tolerance)
+        yield from checks.of_fault_tolerance(self)
         yield from checks.of_ingress(self)
         if all(wrong.is_warning for wrong in groups):
             yield from ray_checks.of_ray(self, self.pools())

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from raylift.document import Place
 
 _TOKEN_AUTH = (2, 52, 0)  # RAY_AUTH_MODE=token
+_ROCKSDB = (2, 60, 0)  # ray-project/ray#63657, alpha; an older head refuses the name
 _AUTH_OPTIONS = (1, 5, 1)  # KubeRay's authOptions
 _GPU_TAG = re.compile(r"-(gpu|cu\d+)")
 _SECRETS = re.compile(
@@ -178,9 +179,15 @@ def of_namespace(name: str, ray: Ray) -> Iterator[Wrong]:
         yield Wrong(("kubernetes", "namespace"), text)
 
 
-def of_storage(config: FaultTolerance) -> Iterator[Wrong]:
+def of_storage(config: FaultTolerance, ray: Ray) -> Iterator[Wrong]:
     """Where the head keeps what must outlive it."""
     place = ("faultTolerance",)
+    if config.gcs_storage == "rocksdb" and numbers(ray.version) < _ROCKSDB:
+        text = (
+            "rocksdb is new in Ray and was tried with 2.60; if the head of"
+            f" {ray.version} does not start, use redis or none"
+        )
+        yield Wrong((*place, "gcsStorage"), text, is_warning=True)
     if config.gcs_storage == "redis" and not config.redis_address:
         text = "required with gcsStorage: redis, such as redis://redis:6379"
         yield Wrong((*place, "redisAddress"), text)

@@ -229,7 +229,7 @@ class KubernetesConfig(RayOnKubernetes):
         yield from checks.of_groups(self)
         yield from checks.of_ray(self, self.pools())
         yield from checks.of_namespace(self.kubernetes.namespace, self.ray)
-        yield from checks.of_storage(self.fault_tolerance)
+        yield from checks.of_storage(self.fault_tolerance, self.ray)
         yield from checks.of_ingress(self)
 
     def pools(self) -> list[Pool]:

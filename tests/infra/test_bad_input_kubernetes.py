@@ -78,6 +78,8 @@ REFUSED = {
     ' not the text "x"',
 }  # fmt: skip
 WARNED = {
+    "raylift:ray: {version: 2.55.0}": "raylift:faultTolerance.gcsStorage: rocksdb is new in"
+    " Ray and was tried with 2.60; if the head of 2.55.0 does not start, use redis or none",
     "raylift:ray: {image: 'rayproject/ray:latest'}": "raylift:ray.image: a mutable tag:"
     " a restart may change the code; pin a version or a digest",
     "raylift:ray: {workerGroups: [{name: workers, minReplicas: 2, maxReplicas: 2}]}":
