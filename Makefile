@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := .raylift/demo
 
-.PHONY: demo test test-rig check fix bench lock install picture
+.PHONY: demo test test-rig check fix bench golden lock install picture
 
 install: $(READY)
 
@@ -40,6 +40,10 @@ fix: $(READY)
 
 bench: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench
+
+# The resources of the shipped stack files, written anew; review them as any change.
+golden: $(READY)
+	RAYLIFT_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/infra/test_golden.py
 
 # The README's picture, drawn from what the commands print.
 picture: $(READY)

@@ -1,4 +1,7 @@
-"""`python -m bench [NAME…]`: run the benchmarks and print one table."""
+"""`python -m bench [NAME…]`: run the benchmarks and print one table.
+
+`python -m bench critical-path [STACK]` measures nothing: it shows what `up` waits for.
+"""
 
 from __future__ import annotations
 
@@ -19,4 +22,7 @@ def main(names: list[str]) -> None:
     show(rows)
 
 
-main(sys.argv[1:])
+if sys.argv[1:2] == ["critical-path"]:
+    importlib.import_module("bench.critical_path").main(*sys.argv[2:])
+else:
+    main(sys.argv[1:])

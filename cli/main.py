@@ -95,6 +95,14 @@ def config(
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of a stack file, for editors."""
+    from cli.commands.schema import run
+
+    run()
+
+
+@app.command()
 def up(
     stack: Stack = "local",
     dry_run: DryRun = False,

@@ -10,7 +10,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
 from raylift.model import NotNegative, Strict
@@ -100,7 +106,8 @@ def _resources(value: dict[str, float]) -> dict[str, float]:
     return value
 
 
-def _env(value: dict[str, str]) -> dict[str, str]:
+def variables(value: dict[str, str]) -> dict[str, str]:
+    """Environment variables by names that may be set."""
     for name in value:
         if name in _OURS:
             raise ValueError(f"{name}: raylift sets it; the token is always on")
@@ -109,14 +116,34 @@ def _env(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-Name = Annotated[str, AfterValidator(_name)]
+# How a value is written, for an editor's schema; the validators above decide.
+_NAME_TEXT = WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
+_SIZE_TEXT = {"type": "string", "pattern": f"^{_SIZE.pattern}$"}
+_DURATION_TEXT = {"type": "string", "pattern": f"^{_DURATION.pattern}$"}
+_NUMBER = {"type": "integer", "minimum": 0}
+
+Name = Annotated[str, AfterValidator(_name), _NAME_TEXT]
 Host = Annotated[str, AfterValidator(_host)]
-Bytes = Annotated[int, BeforeValidator(_size), Field(ge=0)]
-Size = Annotated[int | None, BeforeValidator(_size)]
-Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=0)]
+Bytes = Annotated[
+    int,
+    BeforeValidator(_size),
+    Field(ge=0),
+    WithJsonSchema({"anyOf": [_SIZE_TEXT, _NUMBER]}),
+]
+Size = Annotated[
+    int | None,
+    BeforeValidator(_size),
+    WithJsonSchema({"anyOf": [_SIZE_TEXT, _NUMBER, {"type": "null"}]}),
+]
+Seconds = Annotated[
+    int,
+    BeforeValidator(_seconds),
+    Field(ge=0),
+    WithJsonSchema({"anyOf": [_DURATION_TEXT, _NUMBER]}),
+]
 Labels = Annotated[dict[str, str], AfterValidator(_labels)]
 Resources = Annotated[dict[str, NotNegative], AfterValidator(_resources)]
-Env = Annotated[dict[str, str], AfterValidator(_env)]
+Env = Annotated[dict[str, str], AfterValidator(variables)]
 PortNumber = Annotated[int, Field(ge=1024, le=65535)]
 Defaults = Literal["raylift", "ray"]
 
@@ -149,6 +176,15 @@ class StackConfig(Section):
         """The whole configuration as it would stand in a file, defaults included."""
         values = self.model_dump(by_alias=True)
         return {f"raylift:{key}": value for key, value in values.items()}
+
+
+def changed(section: Section) -> list[str]:
+    """Names of what is not as it is by default, as one writes them."""
+    return [
+        field.alias or name
+        for name, field in type(section).model_fields.items()
+        if getattr(section, name) != field.get_default(call_default_factory=True)
+    ]
 
 
 def differ(groups: Iterable[str], path: Place) -> Iterator[Wrong]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PREFIX = "raylift:"
 PROVIDER = "aws:"
 # Pulumi's own top-level keys: sdk/go/common/workspace/project.go, ProjectStack.
-_PULUMI = ("config", "encryptionsalt", "encryptedkey", "secretsprovider", "environment")
+PULUMI = ("config", "encryptionsalt", "encryptedkey", "secretsprovider", "environment")
 _MODELS = {
     "local": ("infra.local.config", "LocalConfig"),
     "kubernetes": ("infra.kubernetes.config", "KubernetesConfig"),
@@ -196,9 +196,9 @@ def _foreign_keys(document: Document) -> list[Problem]:
     return [
         Problem(
             document.place((key,)),
-            f"{key}: not a key of a Pulumi stack file{did_you_mean(key, _PULUMI)};"
+            f"{key}: not a key of a Pulumi stack file{did_you_mean(key, PULUMI)};"
             " raylift's settings go under config: as raylift:…",
         )
         for key in document.value
-        if key not in _PULUMI
+        if key not in PULUMI
     ]

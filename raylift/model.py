@@ -101,6 +101,8 @@ def _text(model: type[Strict], path: Place, error: ErrorDetails) -> str:
             return f"must be {_number(context['le'])} or less, not {error['input']}"
         case "literal_error" | "enum":
             return _not_one_of(str(context["expected"]), error["input"])
+        case "too_short" | "too_long":
+            return _wrong_length(context)
         case "finite_number":
             return "must be a finite number"
     wanted = _WANTED.get(error["type"])
@@ -125,6 +127,13 @@ _WANTED = {
 
 def _number(value: float) -> str:
     return f"{value:g}"
+
+
+def _wrong_length(context: dict[str, Any]) -> str:
+    has = context["actual_length"] or "none"
+    if "min_length" in context:
+        return f"must have {context['min_length']} or more, not {has}"
+    return f"must have {context['max_length']} or fewer, not {has}"
 
 
 def _not_one_of(expected: str, value: object) -> str:

@@ -69,17 +69,19 @@ def account(config: AwsConfig, stack: str) -> Account:
 
 
 def zones_of(here: Account) -> list[str]:
-    """The zones to build in: those that the GPU types are offered in come first."""
+    """The zones to build in: first those that groups name, or that offer types."""
     if here.config.network.availability_zones is not None:
         return here.config.network.availability_zones
     invoke = pulumi.InvokeOptions(provider=here.provider)
     # Local Zones have to be opted into, and EKS' control plane is in none of them.
     usual: Any = {"name": "opt-in-status", "values": ["opt-in-not-required"]}
     found = aws.get_availability_zones(state="available", filters=[usual], opts=invoke)
-    offering = [zones_offering(here, group) for group in here.config.node_groups]
+    groups = here.config.node_groups
+    named = {zone for group in groups for zone in group.availability_zones or ()}
+    offering = [zones_offering(here, group) for group in groups]
 
-    def rank(zone: str) -> tuple[int, str]:
-        return -sum(zone in zones for zones in offering), zone
+    def rank(zone: str) -> tuple[bool, int, str]:
+        return zone not in named, -sum(zone in zones for zones in offering), zone
 
     return sorted(sorted(found.names, key=rank)[:_ZONES])
 

@@ -10,7 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from infra.aws.instance_types import closest, instance_types, smallest_with_efa
-from infra.config import Wrong, differ
+from infra.config import Wrong, changed, differ
+from infra.kubernetes.checks import of_namespace as of_own_namespace
 from infra.kubernetes.checks import of_sizes, of_storage
 from raylift.wording import did_you_mean
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
     from infra.aws.config import (
         AwsConfig,
-        FaultTolerance,
         Ingress,
+        Network,
         NodeGroup,
         Provider,
     )
@@ -36,6 +37,7 @@ _LARGEST, _SMALLEST = (
     16,
     20,
 )  # /20: three zones of /24 for pods and their public and /28 parts
+_OF_EXISTING = ("vpcId", "privateSubnetIds", "publicSubnetIds")
 _IMAGE_GIB = 100  # a Ray GPU image unpacks to about 35 GiB, the system takes 12
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # Standard support: ends 2026-12-02 for 1.34, 2027-03-27 for 1.35 (AWS' calendar).
@@ -55,26 +57,35 @@ def of_provider(provider: Provider) -> Iterator[Wrong]:
 def of_network(config: AwsConfig) -> Iterator[Wrong]:
     """The VPC and its subnets."""
     network, place = config.network, ("network",)
-    if network.vpc_id is None:
-        for name in ("private_subnet_ids", "public_subnet_ids"):
-            if getattr(network, name):
-                key = type(network).model_fields[name].alias or name
-                yield Wrong((*place, key), "needs vpcId: they are of a VPC")
-        yield from _of_block((*place, "cidrBlock"), network.cidr_block)
-    elif len(network.private_subnet_ids) < 2:  # noqa: PLR2004 EKS' own rule
-        text = "EKS needs subnets in at least two zones"
-        yield Wrong((*place, "privateSubnetIds"), text)
+    yield from _of_existing(network) if network.vpc_id else _of_own(network)
     zones = network.availability_zones
-    if zones is not None and len(set(zones)) < 2:  # noqa: PLR2004 as above
+    if zones is not None and len(set(zones)) < 2:  # noqa: PLR2004 EKS' own rule
         text = "EKS needs at least two zones"
         yield Wrong((*place, "availabilityZones"), text)
     for zone in zones or []:
         if not zone.startswith(config.aws.region):
             text = f"{zone} is not in {config.aws.region}"
             yield Wrong((*place, "availabilityZones"), text)
+
+
+def _of_own(network: Network) -> Iterator[Wrong]:
+    for name in ("private_subnet_ids", "public_subnet_ids"):
+        if getattr(network, name):
+            key = type(network).model_fields[name].alias or name
+            yield Wrong(("network", key), "needs vpcId: they are of a VPC")
+    yield from _of_block(("network", "cidrBlock"), network.cidr_block)
     if network.nat_gateway == "none" and network.vpc_endpoints != "private":
         text = "nodes could not reach ECR and STS; set vpcEndpoints: private"
-        yield Wrong((*place, "natGateway"), text)
+        yield Wrong(("network", "natGateway"), text)
+
+
+def _of_existing(network: Network) -> Iterator[Wrong]:
+    for key in changed(network):
+        if key not in _OF_EXISTING:
+            yield Wrong(("network", key), "not used with vpcId: that VPC has its own")
+    if len(network.private_subnet_ids) < 2:  # noqa: PLR2004 EKS' own rule
+        text = "EKS needs subnets in at least two zones"
+        yield Wrong(("network", "privateSubnetIds"), text)
 
 
 def _of_block(place: Place, text: str) -> Iterator[Wrong]:
@@ -107,13 +118,32 @@ def of_cluster(config: AwsConfig) -> Iterator[Wrong]:
     system = config.system_node_group
     place = ("systemNodeGroup",)
     yield from of_sizes(place, system.min_size, system.max_size)
-    yield from _of_types((*place, "instanceTypes"), system.instance_types)
-    for index, name in enumerate(system.instance_types):
-        if (found := instance_types().get(name)) and found.gpu:
-            text = f"{name} has a GPU; system nodes need none"
-            yield Wrong((*place, "instanceTypes", index), text)
+    types: Place = (*place, "instanceTypes")
+    wrong = list(_of_types(types, system.instance_types))
+    for index, found in enumerate(system.types()):
+        if found.gpu:
+            text = f"{found.name} has a GPU; system nodes need none"
+            wrong.append(Wrong((*types, index), text))
+    yield from wrong
+    if not wrong:
+        yield from _of_shape(types, system.types())
+        yield from _of_head(config)
     if config.budget and not _MAIL.fullmatch(config.budget.email):
         yield Wrong(("budget", "email"), f"{config.budget.email} is no e-mail address")
+
+
+def _of_head(config: AwsConfig) -> Iterator[Wrong]:
+    """The head runs on a system node, and nowhere else."""
+    head, types = config.ray.head, config.system_node_group.types()
+    cpus = min(found.pod_cpus for found in types)
+    memory = min(found.pod_memory for found in types)
+    if head.num_cpus > cpus:
+        text = f"a system node gives pods {cpus}; take larger systemNodeGroup types"
+        yield Wrong(("ray", "head", "numCpus"), text)
+    if head.memory > memory:
+        gives = f"{memory >> 30}Gi"
+        text = f"a system node gives pods {gives}; take larger systemNodeGroup types"
+        yield Wrong(("ray", "head", "memory"), text)
 
 
 def of_node_groups(config: AwsConfig) -> Iterator[Wrong]:
@@ -129,8 +159,9 @@ def of_node_groups(config: AwsConfig) -> Iterator[Wrong]:
         wrong = list(_of_types(types, group.instance_types))
         yield from wrong
         if not wrong:
-            yield from _of_shape(place, group)
+            yield from _of_shape(types, group.types())
             yield from _of_capacity(place, group)
+            yield from _of_zones(place, group, config)
             yield from _of_efa(place, group, config)
             yield from _of_machine(place, group)
 
@@ -155,17 +186,16 @@ def _of_types(place: Place, names: list[str]) -> Iterator[Wrong]:
             yield Wrong((*place, index), text)
 
 
-def _of_shape(place: Place, group: NodeGroup) -> Iterator[Wrong]:
+def _of_shape(place: Place, types: list[InstanceType]) -> Iterator[Wrong]:
     """The Cluster Autoscaler and Ray take all nodes of a group for alike."""
-    first, *others = group.types()
-    place = (*place, "instanceTypes")
+    first, *others = types
     for other in others:
         if first.gpu != other.gpu:
             text = f"{_gpu(first)} and {_gpu(other)} in one group; split it into two"
         elif first.arch != other.arch:
             text = f"{first.name} is {first.arch}, {other.name} is {other.arch}"
         elif first.gpus != other.gpus:
-            text = f"{first.name} has {first.gpus} GPUs, {other.name} has {other.gpus}"
+            text = f"{first.name} has {_count(first)}, {other.name} has {_count(other)}"
         elif (first.vcpus, first.memory) != (other.vcpus, other.memory):
             text = f"{_size(first)}, {_size(other)}; a group has one size"
         else:
@@ -175,6 +205,10 @@ def _of_shape(place: Place, group: NodeGroup) -> Iterator[Wrong]:
 
 def _gpu(found: InstanceType) -> str:
     return f"{found.gpu or 'no GPU'} ({found.name})"
+
+
+def _count(found: InstanceType) -> str:
+    return f"{found.gpus} GPU{'' if found.gpus == 1 else 's'}"
 
 
 def _size(found: InstanceType) -> str:
@@ -195,6 +229,18 @@ def _of_capacity(place: Place, group: NodeGroup) -> Iterator[Wrong]:
     if not all(found.capacity_blocks for found in group.types()):
         text = "capacity blocks exist for p4d, p4de, p5 and p6 only"
         yield Wrong((*place, "capacityType"), text)
+
+
+def _of_zones(place: Place, group: NodeGroup, config: AwsConfig) -> Iterator[Wrong]:
+    region, known = config.aws.region, config.network.availability_zones
+    for index, zone in enumerate(group.availability_zones or ()):
+        if not zone.startswith(region):
+            text = f"{zone} is not in {region}"
+        elif known is not None and zone not in known:
+            text = f"{zone} is not in raylift:network.availabilityZones"
+        else:
+            continue
+        yield Wrong((*place, "availabilityZones", index), text)
 
 
 def _of_efa(place: Place, group: NodeGroup, config: AwsConfig) -> Iterator[Wrong]:
@@ -227,24 +273,40 @@ def _of_machine(place: Place, group: NodeGroup) -> Iterator[Wrong]:
     if group.warm_pool and group.capacity_type != "ON_DEMAND":
         text = f"not with capacityType: {group.capacity_type}"
         yield Wrong((*place, "warmPool"), text)
+    pool, bottlerocket = group.warm_pool, (group.ami_type or "").startswith("BOTTLE")
+    if pool and bottlerocket and pool.pool_state == "HIBERNATED":
+        text = "Bottlerocket cannot hibernate; use STOPPED"
+        yield Wrong((*place, "warmPool", "poolState"), text)
+    if pool and bottlerocket and pool.reuse_on_scale_in:
+        text = "Bottlerocket nodes cannot go back into a warm pool"
+        yield Wrong((*place, "warmPool", "reuseOnScaleIn"), text)
     if group.taints and len(group.taints) > 50:  # noqa: PLR2004 EKS' own limit
         yield Wrong((*place, "taints"), "at most 50 taints")
 
 
-def of_fault_tolerance(config: FaultTolerance) -> Iterator[Wrong]:
+def of_namespace(config: AwsConfig) -> Iterator[Wrong]:
+    """The namespace that is made in the new cluster."""
+    name = config.kubernetes.namespace
+    yield from of_own_namespace(name, config.ray)
+    if name == "default" or name.startswith("kube-"):
+        yield Wrong(("kubernetes", "namespace"), f"'{name}' is Kubernetes' own")
+
+
+def of_fault_tolerance(config: AwsConfig) -> Iterator[Wrong]:
     """Where the head keeps what must outlive it."""
-    yield from of_storage(config)
-    if config.gcs_storage == "elasticache" and config.multi_az and not config.replicas:
-        text = "needs replicas: 1 or more"
-        yield Wrong(("faultTolerance", "multiAz"), text)
+    storage = config.fault_tolerance
+    yield from of_storage(storage, config.ray)
+    if storage.gcs_storage != "elasticache":
+        return
+    if storage.multi_az and not storage.replicas:
+        yield Wrong(("faultTolerance", "multiAz"), "needs replicas: 1 or more")
 
 
 def of_ingress(config: AwsConfig) -> Iterator[Wrong]:
     """The load balancer."""
     ingress, place = config.ingress, ("ingress",)
     if ingress.type == "none":
-        for name in sorted(ingress.model_fields_set - {"type"}):
-            key = type(ingress).model_fields[name].alias or name
+        for key in changed(ingress):
             yield Wrong((*place, key), "not used without type: alb")
         return
     if ingress.scheme == "internet-facing":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +125,8 @@ def _fill_gpu_nodes_first() -> Any:  # noqa: ANN401 Pulumi's input
 def _entries(here: Account, eks: aws.eks.Cluster) -> list[pulumi.Resource]:
     made: list[pulumi.Resource] = []
     for arn in here.config.kubernetes.admin_principal_arns:
-        name = f"admin-{arn.rsplit('/', 1)[-1]}"
+        # Account and path too: another's role may have the same name.
+        name = "-".join(["admin", *re.split("[:/]", arn)[4:]])
         entry = aws.eks.AccessEntry(
             name, cluster_name=eks.name, principal_arn=arn, opts=here.options()
         )

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from infra.aws import checks
-from infra.aws.instance_types import instance_types
+from infra.aws.instance_types import known_types
 from infra.config import Host, Labels, Name, Resources, Seconds, Section
 from infra.kubernetes import checks as ray_checks
 from infra.kubernetes import config as kubernetes
-from infra.kubernetes.config import Auto, Cidr, Count, RayOnKubernetes, hide_secrets
+from infra.kubernetes.config import (
+    Auto,
+    Cidr,
+    Count,
+    LabelKey,
+    LabelValue,
+    RayOnKubernetes,
+    hide_secrets,
+)
 from infra.kubernetes.gpu import GPU_TAINT, NODE_GROUP_LABEL, TAINT_VALUE
 from infra.kubernetes.workers import Pool, Taint, Worker, workers_of
+from raylift.wording import kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +33,41 @@ if TYPE_CHECKING:
 
 # Standard support ends 2027-03-27; 1.34 leaves it on 2026-12-02.
 KUBERNETES_VERSION = "1.35"
+_ARN = re.compile(r"arn:[-a-z]+:[-a-z0-9]+:[-a-z0-9]*:[a-z0-9]*:[^\s]+")
 
 
 def _minor(value: str) -> str:
     if not value.replace(".", "", 1).isdigit() or "." not in value:
         raise ValueError("must be a minor version in quotes, such as '1.35'")
     return value
+
+
+def _arn(value: str) -> str:
+    if not _ARN.fullmatch(value):
+        text = "must be an ARN such as arn:aws:iam::123456789012:role/name"
+        raise ValueError(f"{text}, not {kind(value)}")
+    return value
+
+
+def _once(value: list[str]) -> list[str]:
+    for item in value:
+        if value.count(item) > 1:
+            raise ValueError(f"{item} is given twice")
+    return value
+
+
+def _tags(value: dict[str, str]) -> dict[str, str]:
+    for key in value:
+        if key.lower().startswith(("aws:", "raylift:")):
+            owner = key.split(":")[0]
+            raise ValueError(f"{key}: tags of {owner}: are not for you to set")
+    return value
+
+
+InstanceTypes = Annotated[list[str], Field(min_length=1, max_length=20)]
+Arn = Annotated[str, AfterValidator(_arn)]
+Arns = Annotated[list[Arn], AfterValidator(_once)]
+Tags = Annotated[dict[str, str], AfterValidator(_tags)]
 
 
 class Provider(Section):
@@ -61,20 +100,24 @@ class Kubernetes(Section):
     namespace: Name = "ray"
     endpoint_private_access: bool = True
     public_access_cidrs: Annotated[list[Cidr] | None, Auto] = None
-    secrets_kms_key_arn: str | None = None
+    secrets_kms_key_arn: Arn | None = None
     enabled_log_types: list[
         Literal["api", "audit", "authenticator", "controllerManager", "scheduler"]
     ] = ["api", "audit", "authenticator"]
     log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 14
-    admin_principal_arns: list[str] = []
+    admin_principal_arns: Arns = []
 
 
 class SystemNodeGroup(Section):
     """CPU nodes for the Ray head, the operator and add-ons."""
 
-    instance_types: list[str] = ["m7i.xlarge", "m6i.xlarge"]
+    instance_types: InstanceTypes = ["m7i.xlarge", "m6i.xlarge"]
     min_size: Annotated[int, Field(ge=1)] = 2
     max_size: Count = 4
+
+    def types(self) -> list[InstanceType]:
+        """Its instance types; those that nobody knows are left out."""
+        return known_types(self.instance_types)
 
 
 class Disk(Section):
@@ -98,8 +141,8 @@ class WarmPool(Section):
 class NodeTaint(Section):
     """A taint of every node of a group, in Kubernetes' words."""
 
-    key: str
-    value: str = ""
+    key: LabelKey
+    value: LabelValue = ""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = "NoSchedule"
 
 
@@ -107,7 +150,7 @@ class NodeGroup(Section):
     """An EKS managed node group: instance types of one shape."""
 
     name: Name
-    instance_types: Annotated[list[str], Field(min_length=1, max_length=20)]
+    instance_types: InstanceTypes
     capacity_type: Literal["ON_DEMAND", "SPOT", "CAPACITY_BLOCK"] = "ON_DEMAND"
     capacity_reservation_id: str | None = None
     min_size: Count = 0
@@ -141,8 +184,7 @@ class NodeGroup(Section):
 
     def types(self) -> list[InstanceType]:
         """Its instance types; those that nobody knows are left out."""
-        table = instance_types()
-        return [table[name] for name in self.instance_types if name in table]
+        return known_types(self.instance_types)
 
     @property
     def has_gpus(self) -> bool:
@@ -199,7 +241,7 @@ class Ingress(Section):
     host: Host | None = None
     certificate_arn: str | None = None
     allowed_cidrs: list[Cidr] = []
-    idle_timeout: Seconds = 600
+    idle_timeout: Annotated[Seconds, Field(ge=1, le=4000)] = 600
 
 
 class Storage(Section):
@@ -227,7 +269,8 @@ class AwsConfig(RayOnKubernetes):
 
     target: Literal["aws"] = "aws"
     aws: Provider
-    permissions_boundary: str | None = None
+    tags: Tags = {}
+    permissions_boundary: Arn | None = None
     network: Network = Network()
     kubernetes: Kubernetes = Kubernetes()
     system_node_group: SystemNodeGroup = SystemNodeGroup()
@@ -239,7 +282,7 @@ class AwsConfig(RayOnKubernetes):
     storage: Storage = Storage()
     budget: Budget | None = None
     protection: Protection = Protection()
-    service_account_policy_arns: list[str] = []
+    service_account_policy_arns: Arns = []
 
     def checks(self) -> Iterator[Wrong]:
         """What is wrong although every single value is right."""
@@ -248,7 +291,8 @@ class AwsConfig(RayOnKubernetes):
         yield from checks.of_provider(self.aws)
         yield from checks.of_network(self)
         yield from checks.of_cluster(self)
-        yield from checks.of_fault_tolerance(self.fault_tolerance)
+        yield from checks.of_namespace(self)
+        yield from checks.of_fault_tolerance(self)
         yield from checks.of_ingress(self)
         if all(wrong.is_warning for wrong in groups):
             yield from ray_checks.of_ray(self, self.pools())

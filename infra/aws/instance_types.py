@@ -6,6 +6,10 @@ import difflib
 import functools
 from dataclasses import dataclass
 from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -59,6 +63,11 @@ def instance_types() -> dict[str, InstanceType]:
     table = resources.files("infra.aws").joinpath("instance_types.tsv")
     lines = table.read_text(encoding="utf-8").splitlines()
     return {found.name: found for found in map(_parse, lines[2:])}
+
+
+def known_types(names: Iterable[str]) -> list[InstanceType]:
+    """Those of the names that raylift knows, in their order."""
+    return [instance_types()[name] for name in names if name in instance_types()]
 
 
 def closest(name: str) -> list[str]:

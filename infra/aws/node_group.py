@@ -19,6 +19,7 @@ from infra.kubernetes.gpu import (
     NODE_GROUP_LABEL,
     TAINT_VALUE,
 )
+from raylift.errors import InputFailed
 
 if TYPE_CHECKING:
     import pulumi
@@ -102,7 +103,7 @@ def worker_group(
 ) -> aws.eks.NodeGroup:
     """Nodes for Ray workers.
 
-    They are made beside the system's, and removed before it: operators and controllers
+    They are made after the system's, and removed before it: operators and controllers
     run there.
     """
     block = group.capacity_type == "CAPACITY_BLOCK"
@@ -137,10 +138,21 @@ def _options(on: Ground, after: list[pulumi.Resource]) -> Any:  # noqa: ANN401 P
 
 
 def _subnets(on: Ground, group: NodeGroup) -> list[Any]:
-    """Subnets of the zones that the group names, or that offer its types."""
+    """Subnets of the zones that the group names, or that offer its types.
+
+    Raises:
+        InputFailed: the group names a zone without a subnet.
+    """
+    private = on.network.private
+    for zone in group.availability_zones or ():
+        if zone not in private:
+            raise InputFailed.at(
+                f"node group '{group.name}'",
+                f"availabilityZones: no subnet in {zone}",
+                hint=f"there are subnets in {', '.join(private)}",
+            )
     zones = group.availability_zones or zones_offering(on.here, group)
-    chosen = [on.network.private[zone] for zone in on.network.private if zone in zones]
-    return chosen or list(on.network.private.values())
+    return [private[zone] for zone in private if zone in zones] or [*private.values()]
 
 
 def _sizes(smallest: int, largest: int, desired: int | None) -> Any:  # noqa: ANN401 Pulumi's input

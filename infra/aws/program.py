@@ -75,15 +75,16 @@ def _ray(
     """The operator and the Ray service, its state kept as the file says."""
     here, config = within.here, within.here.config
     storage = config.fault_tolerance
+    # Add-ons and identities are for Ray's pods; the operator is installed meanwhile.
     disks = controllers.storage_class(within, after)
-    at = ray.Cluster(place, within.provider, [within.system, *after])
+    at = ray.Cluster(place, within.provider, [within.system])
     space = ray.namespace(at)
     release = ray.operator(at, config.ray)
-    before: list[pulumi.Resource] = [space, release, disks]
+    before: list[pulumi.Resource] = [space, release, disks, *after]
     options = None
     if storage.gcs_storage == "elasticache":
-        group = redis.replication_group(here, net, within.cluster)
-        options = redis.options_of(at, group, [space])
+        group, way = redis.replication_group(here, net, within.cluster)
+        options = redis.options_of(at, group, [space, way])
     elif storage.gcs_storage == "redis":
         options = ray.redis_options(storage)
     policy = config.network_policy
@@ -182,9 +183,7 @@ def _budget(here: Account) -> None:
         limit_amount=str(wanted.monthly_usd),
         limit_unit="USD",
         time_unit="MONTHLY",
-        cost_filters=[
-            {"name": "TagKeyValue", "values": [f"user:raylift:stack${here.stack}"]}
-        ],
+        cost_filters=[{"name": "TagKeyValue", "values": [_tagged(here)]}],
         notifications=[told],
         opts=here.options(),
     )

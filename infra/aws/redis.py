@@ -12,6 +12,8 @@ from pulumi import CustomTimeouts, Output, ResourceOptions
 from infra.kubernetes.ray_service import labels
 
 if TYPE_CHECKING:
+    import pulumi
+
     from infra.aws.account import Account
     from infra.aws.cluster import Cluster
     from infra.aws.network import Network
@@ -22,10 +24,13 @@ _PORT = 6379
 
 def replication_group(
     here: Account, net: Network, cluster: Cluster
-) -> aws.elasticache.ReplicationGroup:
-    """Valkey with TLS and a password; it is made while EKS is."""
+) -> tuple[aws.elasticache.ReplicationGroup, pulumi.Resource]:
+    """Valkey with TLS and a password, and the rule that lets nodes connect to it.
+
+    It is made while EKS is; the rule waits for EKS, so it stands for itself.
+    """
     wanted = here.config.fault_tolerance
-    group = _closed(here, net, cluster)
+    group, rule = _closed(here, net, cluster)
     # Keys must not be dropped when memory is short: they are the cluster.
     parameters = aws.elasticache.ParameterGroup(
         "gcs",
@@ -36,7 +41,7 @@ def replication_group(
     subnets = aws.elasticache.SubnetGroup(
         "gcs", subnet_ids=list(net.private.values()), opts=here.options()
     )
-    return aws.elasticache.ReplicationGroup(
+    made = aws.elasticache.ReplicationGroup(
         "gcs",
         description=f"State of the Ray head of {here.stack}",
         engine="valkey",
@@ -58,9 +63,12 @@ def replication_group(
             custom_timeouts=CustomTimeouts(create="40m", update="60m", delete="40m"),
         ),
     )
+    return made, rule
 
 
-def _closed(here: Account, net: Network, cluster: Cluster) -> aws.ec2.SecurityGroup:
+def _closed(
+    here: Account, net: Network, cluster: Cluster
+) -> tuple[aws.ec2.SecurityGroup, pulumi.Resource]:
     """Only nodes of the cluster may connect."""
     group = aws.ec2.SecurityGroup(
         "gcs",
@@ -68,7 +76,7 @@ def _closed(here: Account, net: Network, cluster: Cluster) -> aws.ec2.SecurityGr
         description="The Ray head's state, for nodes of the cluster",
         opts=here.options(),
     )
-    aws.vpc.SecurityGroupIngressRule(
+    rule = aws.vpc.SecurityGroupIngressRule(
         "gcs-from-nodes",
         security_group_id=group.id,
         referenced_security_group_id=cluster.security_group,
@@ -78,7 +86,7 @@ def _closed(here: Account, net: Network, cluster: Cluster) -> aws.ec2.SecurityGr
         to_port=_PORT,
         opts=here.options(),
     )
-    return group
+    return group, rule
 
 
 def options_of(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from infra.config import Wrong, differ
+from infra.config import Wrong, changed, differ
 from infra.kubernetes.names import numbers, version_of_image
 from infra.kubernetes.workers import workers_of
 from raylift.wording import did_you_mean
@@ -28,12 +28,18 @@ if TYPE_CHECKING:
     from raylift.document import Place
 
 _TOKEN_AUTH = (2, 52, 0)  # RAY_AUTH_MODE=token
+_ROCKSDB = (2, 60, 0)  # ray-project/ray#63657, alpha; an older head refuses the name
 _AUTH_OPTIONS = (1, 5, 1)  # KubeRay's authOptions
 _GPU_TAG = re.compile(r"-(gpu|cu\d+)")
 _SECRETS = re.compile(
     r"(hf_[A-Za-z0-9]{20,}|A(KIA|SIA)[A-Z0-9]{16}|sk-[A-Za-z0-9_-]{20,}"
     r"|gh[pousr]_[A-Za-z0-9]{30,}|xox[abp]-[A-Za-z0-9-]{10,}|-----BEGIN)"
 )
+_OF_STORAGE = {
+    "rocksdb": ("storageClassName", "size"),
+    "redis": ("redisAddress", "redisPassword"),
+    "elasticache": ("nodeType", "replicas", "multiAz"),
+}
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 GIB = 1 << 30
 
@@ -146,11 +152,12 @@ def _of_fit(place: Place, worker: Worker) -> Iterator[Wrong]:
     pool = worker.pool
     if worker.num_gpus and pool.num_gpus % worker.num_gpus:
         idle = pool.num_gpus % worker.num_gpus
-        text = f"a node has {pool.num_gpus} GPUs, so {idle} of them stay idle"
+        stay = "stays" if idle == 1 else "stay"
+        text = f"a node has {pool.num_gpus} GPUs, so {idle} of them {stay} idle"
         yield Wrong((*place, "numGpus"), text, is_warning=True)
     nodes = -(-worker.max_replicas * worker.num_of_hosts // max(1, worker.share))
     if nodes > pool.max_size:
-        each = f", each of {worker.num_of_hosts} pods" * (worker.num_of_hosts > 1)
+        each = f", each of {worker.num_of_hosts} pods," * (worker.num_of_hosts > 1)
         text = (
             f"{worker.max_replicas} replicas{each} need {nodes} nodes,"
             f" but '{pool.name}' grows to {pool.max_size}"
@@ -165,24 +172,37 @@ def _of_fit(place: Place, worker: Worker) -> Iterator[Wrong]:
         yield Wrong((*place, "minReplicas"), text, is_warning=True)
 
 
-def of_storage(config: FaultTolerance) -> Iterator[Wrong]:
+def of_namespace(name: str, ray: Ray) -> Iterator[Wrong]:
+    """The stack's namespace and the operator's."""
+    if name == ray.operator.namespace:
+        text = f"'{name}' is the operator's; give Ray one of its own"
+        yield Wrong(("kubernetes", "namespace"), text)
+
+
+def of_storage(config: FaultTolerance, ray: Ray) -> Iterator[Wrong]:
     """Where the head keeps what must outlive it."""
-    place = ("faultTolerance", "redisAddress")
-    if config.gcs_storage == "redis" and not config.redis_address:
-        yield Wrong(
-            place, "required with gcsStorage: redis, such as redis://redis:6379"
+    place = ("faultTolerance",)
+    if config.gcs_storage == "rocksdb" and numbers(ray.version) < _ROCKSDB:
+        text = (
+            "rocksdb is new in Ray and was tried with 2.60; if the head of"
+            f" {ray.version} does not start, use redis or none"
         )
-    if config.gcs_storage != "redis" and config.redis_address:
-        yield Wrong(place, f"not used with gcsStorage: {config.gcs_storage}")
+        yield Wrong((*place, "gcsStorage"), text, is_warning=True)
+    if config.gcs_storage == "redis" and not config.redis_address:
+        text = "required with gcsStorage: redis, such as redis://redis:6379"
+        yield Wrong((*place, "redisAddress"), text)
+    used = ("gcsStorage", *_OF_STORAGE.get(config.gcs_storage, ()))
+    for key in changed(config):
+        if key not in used:
+            text = f"not used with gcsStorage: {config.gcs_storage}"
+            yield Wrong((*place, key), text)
 
 
 def of_ingress(config: KubernetesConfig) -> Iterator[Wrong]:
     """The way in for clients."""
     ingress, place = config.ingress, ("ingress",)
     if ingress.type == "none":
-        given = ingress.model_fields_set - {"type"}
-        for name in sorted(given):
-            key = type(ingress).model_fields[name].alias or name
+        for key in changed(ingress):
             yield Wrong((*place, key), "not used without type: ingressClass")
         return
     if not ingress.ingress_class_name:

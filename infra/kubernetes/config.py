@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core.core_schema import no_info_before_validator_function
 
 from infra.config import (
     Bytes,
@@ -19,14 +20,19 @@ from infra.config import (
     Seconds,
     Section,
     StackConfig,
+    variables,
 )
 from infra.kubernetes import checks
-from infra.kubernetes.names import cidr, version
+from infra.kubernetes.names import cidr, label_key, label_value, version
 from infra.kubernetes.workers import Pool, Taint, Worker, workers_of
 from raylift.model import Positive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
     from infra.config import Wrong
 
@@ -35,8 +41,23 @@ RAY_VERSION = "2.60.0"
 OPERATOR_VERSION = "1.6.1"
 
 
-def _auto(value: object) -> object:
-    return None if value == "auto" else value
+class _Auto:
+    """`auto` may stand for nothing given."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return no_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        told = handler(schema)
+        return {"anyOf": [{"const": "auto"}, *told.get("anyOf", [told])]}
+
+    @staticmethod
+    def _read(value: object) -> object:
+        return None if value == "auto" else value
 
 
 def _encrypted(value: object) -> object:
@@ -46,18 +67,26 @@ def _encrypted(value: object) -> object:
     return value
 
 
-Auto = BeforeValidator(_auto)
-Secret = Annotated[str, BeforeValidator(_encrypted)]
+_SECURE = {
+    "type": "object",
+    "properties": {"secure": {"type": "string"}},
+    "required": ["secure"],
+    "additionalProperties": False,
+}
+Auto = _Auto()
+Secret = Annotated[str, BeforeValidator(_encrypted), WithJsonSchema(_SECURE)]
 Count = Annotated[int, Field(ge=0)]
 Cidr = Annotated[str, AfterValidator(cidr)]
+LabelKey = Annotated[str, AfterValidator(label_key)]
+LabelValue = Annotated[str, AfterValidator(label_value)]
 Version = Annotated[str, AfterValidator(version)]
 
 
 class Toleration(Section):
     """A taint that pods of a node group may be scheduled in spite of."""
 
-    key: str
-    value: str | None = None
+    key: LabelKey
+    value: LabelValue | None = None
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
 
 
@@ -128,7 +157,9 @@ class Ray(Section):
     worker_groups: Annotated[list[WorkerGroup] | None, Auto] = None
     autoscaling: Autoscaling = Autoscaling()
     env: Env = {}
-    secret_env: dict[str, Secret] = Field(default={}, repr=False)
+    secret_env: Annotated[dict[str, Secret], AfterValidator(variables)] = Field(
+        default={}, repr=False
+    )
 
 
 class SecretKey(Section):
@@ -187,6 +218,7 @@ class KubernetesConfig(RayOnKubernetes):
     """One place to serve from: a namespace of a cluster that is there."""
 
     target: Literal["kubernetes"] = "kubernetes"
+    tags: Labels = {}
     kubernetes: Kubernetes = Kubernetes()
     node_groups: list[NodeGroup] = []
     fault_tolerance: FaultTolerance = FaultTolerance()
@@ -196,7 +228,8 @@ class KubernetesConfig(RayOnKubernetes):
         """What is wrong although every single value is right."""
         yield from checks.of_groups(self)
         yield from checks.of_ray(self, self.pools())
-        yield from checks.of_storage(self.fault_tolerance)
+        yield from checks.of_namespace(self.kubernetes.namespace, self.ray)
+        yield from checks.of_storage(self.fault_tolerance, self.ray)
         yield from checks.of_ingress(self)
 
     def pools(self) -> list[Pool]:

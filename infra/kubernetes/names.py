@@ -5,8 +5,14 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from raylift.wording import kind
+from raylift.wording import kind, printable
 
+_LABEL = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+_DOMAIN = re.compile(
+    r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+)
+_RULE = "must be letters, digits, '-', '_' and '.', at most 63 characters"
+_KEY_RULE = f"{_RULE}, after a domain and a slash if there is one"
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _TAG = re.compile(r":(?P<version>\d+\.\d+\.\d+)[-.\w]*(@sha256:[0-9a-f]{64})?$")
 
@@ -25,6 +31,21 @@ def version(value: str) -> str:
     """Three numbers."""
     if not _VERSION.fullmatch(value):
         raise ValueError(f"must be a version such as 2.60.0, not {kind(value)}")
+    return value
+
+
+def label_key(value: str) -> str:
+    """A key of a label or taint: a name, and before a slash a domain."""
+    domain, slash, name = value.rpartition("/")
+    if not _LABEL.fullmatch(name) or (slash and not _DOMAIN.fullmatch(domain)):
+        raise ValueError(f"{printable(value)}: {_KEY_RULE}")
+    return value
+
+
+def label_value(value: str) -> str:
+    """A value of a label or taint."""
+    if value and not _LABEL.fullmatch(value):
+        raise ValueError(f"{printable(value)}: {_RULE}")
     return value
 
 

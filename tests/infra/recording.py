@@ -6,9 +6,14 @@ here each registration. A misspelt argument fails as it would anywhere.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import dataclasses
+import functools
+import graphlib
 import os
 import warnings
+from unittest import mock
 
 import pulumi
 from google.protobuf import json_format
@@ -41,15 +46,19 @@ class Resource:
     name: str
     inputs: dict
     needs: frozenset[str]
-    request: object
+    request: object = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """All registrations of one run, and the stack's outputs."""
+    """All registrations of one run, and the stack's outputs.
+
+    `made_late` are names of resources that were made inside an `apply`.
+    """
 
     resources: dict[str, Resource]
     outputs: dict
+    made_late: tuple[str, ...] = ()
 
     def of(self, kind: str) -> list[Resource]:
         """Resources whose type ends so, as `eks/cluster:Cluster`."""
@@ -60,17 +69,28 @@ class Recorded:
         (found,) = [r for r in self.of(kind) if r.name == name]
         return found
 
-    def destroy_layers(self) -> dict[str, int]:
-        """When each may go: a resource goes when nothing left depends on it."""
-        needs = {urn: set(r.needs) for urn, r in self.resources.items()}
-        layers: dict[str, int] = {}
-        while needs:
-            wanted = set().union(*needs.values())
-            free = needs.keys() - wanted
-            assert free, "a cycle of dependencies"
-            layers |= dict.fromkeys(free, len(set(layers.values())))
-            needs = {urn: rest for urn, rest in needs.items() if urn not in free}
-        return layers
+    @functools.cached_property
+    def _ancestors(self) -> dict[str, frozenset[str]]:
+        found: dict[str, frozenset[str]] = {}
+        for urn in graphlib.TopologicalSorter(
+            {urn: r.needs for urn, r in self.resources.items()}
+        ).static_order():
+            needs = self.resources[urn].needs
+            found[urn] = needs.union(*(found[need] for need in needs))
+        return found
+
+    def before(self, resource: Resource) -> list[Resource]:
+        """What is there before a resource is made, and outlives it."""
+        return [self.resources[urn] for urn in sorted(self._ancestors[resource.urn])]
+
+    def outlives(self, resource: Resource, other: Resource) -> bool:
+        """Whether one goes only when the other has gone."""
+        return resource.urn in self._ancestors[other.urn]
+
+    def waits_for(self, resource: Resource) -> list[Resource]:
+        """What it waits for itself, without what one of these waits for."""
+        implied = frozenset().union(*(self._ancestors[n] for n in resource.needs))
+        return [self.resources[urn] for urn in sorted(resource.needs - implied)]
 
 
 class _Monitor(mocks.MockMonitor):
@@ -80,6 +100,7 @@ class _Monitor(mocks.MockMonitor):
 
     def RegisterResource(self, request):  # noqa: N802 gRPC's name
         response = super().RegisterResource(request)
+        assert response.urn not in self.requests, f"{response.urn}: made twice"
         self.requests[response.urn] = request
         return response
 
@@ -87,7 +108,12 @@ class _Monitor(mocks.MockMonitor):
 class _Answers(mocks.Mocks):
     """What AWS and Kubernetes would add to what they were asked for."""
 
+    def __init__(self, *, preview):
+        self._preview = preview
+
     def new_resource(self, args):
+        if self._preview:
+            return "", {}
         made = {"arn": f"arn:aws:mock:::{args.name}", "name": args.name} | args.inputs
         made |= _MADE.get(args.typ, lambda _: {})(args)
         metadata = dict(made.get("metadata") or {})
@@ -142,25 +168,54 @@ def _offerings(types):
 
 
 def record(config, *, stack="demo", facts=FACTS, preview=False) -> Recorded:
-    """Run the program of a StackConfig."""
-    answers = _Answers()
+    """Run the program of a StackConfig; in a preview no output of anything is known."""
+    return run(lambda: build(config, stack, facts), stack=stack, preview=preview)
+
+
+def run(program, *, stack="demo", preview=False) -> Recorded:
+    """Run a function that registers resources and returns outputs."""
+    answers = _Answers(preview=preview)
     monitor = _Monitor(answers)
-    with warnings.catch_warnings():
+    outputs, late = {}, []
+    with warnings.catch_warnings(), _watching(late), mock.patch.dict(os.environ) as env:
         # Pulumi asks for an event loop as Python 3.11 no longer likes it.
         warnings.simplefilter("ignore", DeprecationWarning)
         mocks.set_mocks(
             answers, project="raylift", stack=stack, preview=preview, monitor=monitor
         )
-        os.environ["RAYLIFT_CALLER_CIDR"] = CALLER
-        try:
-            outputs = {}
-            run = lambda: outputs.update(build(config, stack, facts))  # noqa: E731
-            pulumi.runtime.test(run)()
-        finally:
-            del os.environ["RAYLIFT_CALLER_CIDR"]
+        env["RAYLIFT_CALLER_CIDR"] = CALLER
+        pulumi.runtime.test(lambda: outputs.update(program()))()
     known = {u: r for u, r in monitor.requests.items() if r.type != _STACK}
     found = {urn: _resource(urn, request, known) for urn, request in known.items()}
-    return Recorded(found, outputs)
+    return Recorded(found, outputs, tuple(late))
+
+
+@contextlib.contextmanager
+def _watching(late):
+    """Note resources that are made while an `apply` runs: no preview shows those."""
+    applying = contextvars.ContextVar("applying", default=False)
+    apply, init = pulumi.Output.apply, pulumi.Resource.__init__
+
+    def watched_apply(output, function, *more, **options):
+        def marked(value):
+            token = applying.set(True)
+            try:
+                return function(value)
+            finally:
+                applying.reset(token)
+
+        return apply(output, marked, *more, **options)
+
+    def watched_init(resource, kind, name, *more, **options):
+        if applying.get():
+            late.append(name)
+        init(resource, kind, name, *more, **options)
+
+    with (
+        mock.patch.object(pulumi.Output, "apply", watched_apply),
+        mock.patch.object(pulumi.Resource, "__init__", watched_init),
+    ):
+        yield
 
 
 def record_text(folder, text, **options) -> Recorded:
