@@ -76,8 +76,10 @@ def _problems(
     found: dict[Place, Problem] = {}
     for error in errors:
         path = tuple(error["loc"])
+        # A model's own error begins with the key that it is about.
         name = named(path)
-        text = f"{f'{name}: ' if name else ''}{_text(model, path, error)}"
+        after = ": " if path else "."
+        text = f"{name}{after if name else ''}{_text(model, path, error)}"
         found.setdefault(path, Problem(place(path), text))
     return list(found.values())
 
