@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -260,4 +262,20 @@ def main() -> None:
     """The console script."""
     # Looking for pydantic's plugins reads the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        _leave_threads(ended.code)
+        raise
+
+
+def _leave_threads(code: object) -> None:
+    """End at once where a thread would keep the process.
+
+    When Pulumi's engine fails early, the program's thread asks it for ever.
+    """
+    waiting = (t for t in threading.enumerate() if not t.daemon)
+    if any(thread is not threading.main_thread() for thread in waiting):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(bool(code)))

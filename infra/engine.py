@@ -7,6 +7,7 @@ stack file; neither is written, and the user's own choice of a stack stays as it
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from infra.backend import environment, holder_of, secrets_provider
 from infra.interrupts import Interrupts
 from infra.kubernetes.config import KubernetesConfig
 from infra.kubernetes.facts import access, access_by
+from infra.kubernetes.foreign import foreign_objects
 from infra.kubernetes.head import RayServiceWatch, Seen
 from infra.pending import pending, without_pending
 from infra.program import build, found, read_config, settings
@@ -51,6 +53,11 @@ if TYPE_CHECKING:
 OLDEST = "3.238.0"
 _PLUGIN = re.compile(r"resource plugin '?pulumi-resource-(\w+)'?|plugin (\w+)-v?[\d.]+")
 _COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
+_UNREACHABLE = re.compile(
+    r"connection refused|no such host|i/o timeout|dial tcp|\.pulumi/meta\.yaml|"
+    r"operation error S3|could not open bucket"
+)
+_NAMESPACE = "::kubernetes:core/v1:Namespace::namespace"
 _PARALLEL = 32
 
 
@@ -183,11 +190,13 @@ class PulumiStack:
         """Remove everything, in the order that the dependencies say.
 
         Raises:
+            CannotWork: something of others would go with it.
             LeftBehind: the engine could not remove something; it is named.
         """
         run, api = _Run(), self._api()
         if not self.exists():
             return False
+        self._refuse_foreign(api)
         self._finish(api, progress)
         try:
             self._operate(
@@ -209,6 +218,22 @@ class PulumiStack:
             ) from None
         api.workspace.remove_stack(self.name, preserve_config=True)
         return True
+
+    def _refuse_foreign(self, api: automation.Stack) -> None:
+        """Keep what others have put into a namespace that goes with the stack."""
+        if not isinstance(self.config, KubernetesConfig):
+            return
+        resources = (api.export_stack().deployment or {}).get("resources") or []
+        if not any(r["urn"].endswith(_NAMESPACE) for r in resources):
+            return
+        named = self.config.kubernetes
+        found = foreign_objects(access(named), named.namespace, self.name)
+        if found:
+            raise CannotWork(
+                f"namespace '{named.namespace}' goes with the stack, and holds what is"
+                f" not of it: {', '.join(found)}",
+                hint="move or delete that first",
+            )
 
     def _seen(self) -> Seen:
         """The Ray service before a change, if there is one."""
@@ -331,10 +356,13 @@ class PulumiStack:
             name = match[1] or match[2]
             return CannotWork(
                 f"Pulumi's plugin for {name} is not installed",
-                hint=f"pulumi plugin install resource {name}",
+                hint=f"pulumi plugin install resource {name} {_plugin_version(name)}",
             )
-        if re.search(r"connection refused|no such host|i/o timeout|dial tcp", text):
-            return Unreachable(_last_line(text), hint="is the state backend reachable?")
+        if _UNREACHABLE.search(text):
+            return Unreachable(
+                f"the place of Pulumi's state does not answer: {_last_line(text)}",
+                hint="pulumi stack ls asks it too",
+            )
         reasons = run.errors or [_last_line(text)]
         return RayliftError(
             "\n".join(dict.fromkeys(reasons)),
@@ -377,8 +405,17 @@ def _reason(told: Any) -> str:  # noqa: ANN401 Pulumi's event
     return f"{name}: {text}" if name else text
 
 
+def _plugin_version(name: str) -> str:
+    """The version that the installed SDK asks for."""
+    try:
+        return f"v{importlib.metadata.version(f'pulumi-{name}')}"
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
 def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip().removeprefix("stderr: ") for line in text.splitlines()]
+    lines = [line for line in lines if line]
     wrong = [line for line in lines if line.startswith("error:")]
     return (wrong or lines or ["Pulumi failed"])[-1].removeprefix("error: ")
 

@@ -26,7 +26,7 @@ def _as_written(values: dict[str, Any], config: StackConfig) -> dict[str, Any]:
     given = {
         f"raylift:{key}" for key in config.model_dump(by_alias=True, exclude_unset=True)
     }
-    return {key: value for key, value in values.items() if key in given}
+    return {k: v for k, v in values.items() if k in given or k.startswith("aws:")}
 
 
 def _yaml(values: dict[str, Any]) -> list[str]:

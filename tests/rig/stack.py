@@ -50,9 +50,8 @@ class Stack:
         return subprocess.Popen(
             ["raylift", *words, "-s", self.name],
             cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
 

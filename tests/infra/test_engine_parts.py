@@ -1,0 +1,172 @@
+"""What of the engine needs no engine: its texts, its events, its state, a token."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import urllib.parse
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pulumi.automation import Deployment
+
+from infra.aws.account import caller_cidr
+from infra.aws.eks_token import credential
+from infra.aws.subnets import share_out
+from infra.backend import backend_of, environment, holder_of
+from infra.pending import pending, without_pending
+from infra.steps import Steps
+from raylift.errors import Denied, InputFailed
+
+LOCKED = (
+    "error: the stack is currently locked by 1 lock(s). Either wait for the other"
+    " process(es) to end or delete the lock file with `pulumi cancel`.\n"
+    "  file:///s/.pulumi/locks/organization/p/demo/1.json: created by"
+    " {user}@{host} (pid {pid}) at 2026-11-25T10:02:00Z"
+)
+
+
+def test_a_lock_names_its_holder_and_its_age():
+    holder = holder_of(LOCKED.format(user="ann", host="laptop", pid=4120))
+    assert (holder.user, holder.host, holder.pid) == ("ann", "laptop", 4120)
+    assert str(holder).startswith("ann@laptop (pid 4120) since 2026-11-25T10:02:00Z, ")
+    assert str(holder).endswith(" min ago")
+    assert holder_of("error: something else") is None
+
+
+def test_only_a_process_of_this_machine_can_be_known_to_be_dead():
+    here, gone = socket.gethostname(), 2**22 + 1
+    assert holder_of(LOCKED.format(user="a", host=here, pid=gone)).is_dead()
+    assert not holder_of(LOCKED.format(user="a", host=here, pid=os.getpid())).is_dead()
+    assert not holder_of(LOCKED.format(user="a", host="laptop", pid=gone)).is_dead()
+
+
+def _event(op, diffs=()):
+    kind = "aws:ec2/vpc:Vpc"
+    urn = f"urn:pulumi:demo::raylift::{kind}::vpc"
+    return SimpleNamespace(
+        op=SimpleNamespace(value=op), type=kind, urn=urn, diffs=diffs
+    )
+
+
+def test_a_replacement_is_one_change_with_its_reason():
+    steps = Steps()
+    steps.begin(_event("create-replacement", diffs=["cidrBlock"]))
+    steps.begin(_event("replace", diffs=["cidrBlock"]))
+    steps.begin(_event("delete-replaced"))
+    (change,) = steps.changes()
+    assert (change.action, change.what) == ("replace", "aws:ec2/vpc:Vpc vpc")
+    assert change.reason == "cidrBlock"
+
+
+@pytest.mark.parametrize("op", ["same", "read", "refresh", "an-op-of-tomorrow"])
+def test_what_changes_nothing_is_no_step(op):
+    steps = Steps()
+    steps.begin(_event(op))
+    assert steps.changes() == []
+    assert steps.end(_event(op).urn) is None
+    assert steps.slowest() == ""
+
+
+def test_a_cut_off_run_is_named_and_dropped_and_nothing_else():
+    begun = {
+        "resource": {"type": "aws:ec2/vpc:Vpc", "urn": "urn:…::vpc"},
+        "type": "creating",
+    }
+    state = Deployment(
+        version=3, deployment={"resources": [1], "pending_operations": [begun]}
+    )
+    assert pending(state) == ["creating aws:ec2/vpc:Vpc vpc"]
+    assert without_pending(state).deployment == {"resources": [1]}
+    assert pending(without_pending(state)) == []
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A project whose environment chooses nothing."""
+    (tmp_path / "Pulumi.yaml").write_text("name: raylift\nruntime: python\n")
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def test_the_backend_is_the_environments_the_projects_or_the_last_login(
+    root, monkeypatch
+):
+    assert backend_of(root) == ""
+    (root / "home").mkdir()
+    (root / "home" / "credentials.json").write_text('{"current": "file:///login"}')
+    assert backend_of(root) == "file:///login"
+    project = "name: raylift\nruntime: python\nbackend: {url: s3://project}\n"
+    (root / "Pulumi.yaml").write_text(project)
+    assert backend_of(root) == "s3://project"
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://environment")
+    assert backend_of(root) == "s3://environment"
+
+
+def test_an_empty_passphrase_is_refused_unless_the_file_names_a_key(root, monkeypatch):
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///x")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "")
+    file = root / "Pulumi.demo.yaml"
+    file.write_text("config: {}\n")
+    with pytest.raises(InputFailed, match="PASSPHRASE is empty"):
+        environment(root, file)
+    file.write_text("secretsprovider: awskms://alias/x\nconfig: {}\n")
+    assert environment(root, file)["PULUMI_SKIP_UPDATE_CHECK"] == "true"
+
+
+@given(st.integers(min_value=16, max_value=20), st.integers(min_value=1, max_value=3))
+def test_the_parts_of_a_vpc_are_in_it_and_do_not_overlap(prefix, count):
+    import ipaddress
+    import itertools
+
+    block = ipaddress.IPv4Network(f"10.0.0.0/{prefix}")
+    zones = ["a", "b", "c"][:count]
+    shared = share_out(str(block), zones)
+    assert [blocks.zone for blocks in shared] == zones
+    parts = [
+        ipaddress.IPv4Network(part)
+        for blocks in shared
+        for part in (blocks.private, blocks.public, blocks.control_plane)
+    ]
+    assert all(part.subnet_of(block) for part in parts)
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(parts, 2))
+    assert all(part.prefixlen <= 28 for part in parts)
+
+
+def test_the_callers_address_can_be_named(monkeypatch):
+    monkeypatch.setenv("RAYLIFT_CALLER_CIDR", "203.0.113.7/32")
+    assert caller_cidr() == "203.0.113.7/32"
+    monkeypatch.setenv("RAYLIFT_CALLER_CIDR", "nonsense")
+    with pytest.raises(
+        InputFailed, match="publicAccessCidrs: your address is not known"
+    ):
+        caller_cidr()
+
+
+def test_a_token_is_a_signed_question_for_one_cluster(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "never shown")
+    found = credential("demo", region="us-west-2", profile=None)
+    text = found["status"]["token"].removeprefix("k8s-aws-v1.")
+    url = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    parts = urllib.parse.urlsplit(url)
+    query = urllib.parse.parse_qs(parts.query)
+    assert parts.hostname == "sts.us-west-2.amazonaws.com"
+    assert query["Action"] == ["GetCallerIdentity"]
+    assert "x-k8s-aws-id" in query["X-Amz-SignedHeaders"][0].split(";")
+    assert "never shown" not in str(found)
+
+
+def test_no_credentials_are_a_denial(monkeypatch, tmp_path):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(Denied, match="no AWS credentials"):
+        credential("demo", region="us-west-2", profile=None)
