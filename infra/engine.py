@@ -91,6 +91,11 @@ class PulumiStack:
         self._file = stack_file
         self._root = stack_file.parent.parent
         self._is_current = False
+        self._run = _Run()
+
+    def running(self) -> list[tuple[str, float]]:
+        """What the engine works on at this moment, and for how many seconds already."""
+        return self._run.steps.running()
 
     @functools.cached_property
     def config(self) -> StackConfig:
@@ -145,7 +150,8 @@ class PulumiStack:
     ) -> ClusterOutputs:
         """Make the stack what its file says; returns once Ray's head answers."""
         del restart  # asked for in preview
-        run, api, facts = _Run(), self._created(), self._facts
+        api, facts = self._created(), self._facts
+        run = self._run = _Run()
         self._finish(api, progress)
         before = self._seen()
         if not self._is_current:
@@ -194,6 +200,7 @@ class PulumiStack:
             LeftBehind: the engine could not remove something; it is named.
         """
         run, api = _Run(), self._api()
+        self._run = run
         if not self.exists():
             return False
         self._refuse_foreign(api)

@@ -82,6 +82,12 @@ class Steps:
         self._took[urn] = time.monotonic() - self._since[urn]
         return f"{_DONE[step.action]} {step} ({self._took[urn]:.1f} s)"
 
+    def running(self) -> list[tuple[str, float]]:
+        """What is being done, the longest first, and for how many seconds already."""
+        now = time.monotonic()
+        going = [urn for urn in list(self.begun) if urn not in self._took]
+        return [(str(self.begun[urn]), now - self._since[urn]) for urn in going]
+
     def slowest(self) -> str:
         """The step that took longest, if it took long."""
         if not self._took:

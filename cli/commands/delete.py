@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cli.connect import cluster_of, stack_here
 from cli.output import deploy as view
 from cli.output import terminal
+from cli.output.stack import Running
 from infra.local.stack import LocalStack
 from raylift.errors import RayliftError
 from serve_runtime.canary import recover
@@ -14,6 +15,7 @@ from serve_runtime.deploy import delete
 from serve_runtime.status import applications_of
 
 if TYPE_CHECKING:
+    from infra.engine import PulumiStack
     from infra.stack import Stack
 
 _DRAIN_SECONDS = 30.0
@@ -46,7 +48,11 @@ def _delete_stack(stack: Stack, *, yes: bool) -> None:
         )
     if running:
         _drain(stack, running)
-    existed = stack.destroy(progress=terminal.say)
+    if isinstance(stack, LocalStack):
+        existed = stack.destroy(progress=terminal.say)
+    else:
+        with Running(cast("PulumiStack", stack).running):
+            existed = stack.destroy(progress=terminal.say)
     left = _NOTHING if isinstance(stack, LocalStack) else "its state is empty"
     terminal.show(
         f"stack '{stack.name}' is gone: {left}"

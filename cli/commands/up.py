@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cli.commands.preview import show_changes
 from cli.connect import cluster_of, stack_here
@@ -17,7 +17,8 @@ from serve_runtime.dashboard import Dashboard
 from serve_runtime.deploy import settle
 
 if TYPE_CHECKING:
-    from infra.stack import Change, Stack
+    from infra.engine import PulumiStack
+    from infra.stack import Change
     from raylift.outputs import ClusterOutputs, StackOutputs
 
 
@@ -49,7 +50,7 @@ def run(name: str, options: Options) -> None:
     if isinstance(stack, LocalStack):
         outputs = _start(stack, changes, restart=options.restart)
     else:
-        outputs = _provision(stack, changes, options)
+        outputs = _provision(cast("PulumiStack", stack), changes, options)
     if not changes:
         terminal.say("nothing to do")
     if options.as_json:
@@ -74,13 +75,14 @@ def _start(stack: LocalStack, changes: list[Change], *, restart: bool) -> StackO
 
 
 def _provision(
-    stack: Stack, changes: list[Change], options: Options
+    stack: PulumiStack, changes: list[Change], options: Options
 ) -> StackOutputs | ClusterOutputs:
     """What Pulumi makes may cost money: it is asked for first."""
     if changes:
         question = f"This makes {len(changes)} changes to stack '{stack.name}'."
         terminal.confirm(question, answer=stack.name, yes=options.yes)
-    return stack.up(progress=terminal.say, restart=options.restart)
+    with view.Running(stack.running):
+        return stack.up(progress=terminal.say, restart=options.restart)
 
 
 def wait_until_ready(

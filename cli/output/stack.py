@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from rich.console import Group
+from rich.live import Live
 from rich.text import Text
 
-from cli.output.terminal import SIGNS, out, plain_table
+from cli.output.terminal import SIGNS, err, out, plain_table
 from raylift.outputs import ClusterOutputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from infra.stack import Change
     from raylift.outputs import StackOutputs
 
+_ROWS = 20
 NODE_ACTIONS = ("start", "stop", "restart")
 
 
@@ -66,3 +69,39 @@ def outputs_json(outputs: StackOutputs | ClusterOutputs) -> dict[str, Any]:
         "ray_version": outputs.ray_version,
         "ingress": outputs.ingress,
     }
+
+
+class Running:
+    """What the engine works on at this moment, with seconds, below what is done.
+
+    Off a terminal there are the lines of what is done alone.
+    """
+
+    def __init__(self, running: Callable[[], list[tuple[str, float]]]) -> None:
+        self._running = running
+        self._live = (
+            Live(
+                console=err,
+                transient=True,
+                get_renderable=self._rows,
+                refresh_per_second=4,
+            )
+            if err.is_terminal
+            else None
+        )
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave only what is done."""
+        if self._live:
+            self._live.stop()
+
+    def _rows(self) -> Group:
+        running = self._running()
+        shown = [Text(f"  {s:4.0f} s  {what}", style="dim") for what, s in running]
+        return Group(*shown[:_ROWS])

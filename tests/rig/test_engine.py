@@ -93,8 +93,10 @@ def test_a_typo_in_a_name_makes_nothing(stack):
 
 
 def test_a_name_of_target_local_is_told_by_pulumi_up_in_one_line(stack):
+    stack.run("pulumi", "stack", "init", "refused", "--no-select")
     stack.write("config:\n  raylift:target: local\n")
     refused = stack.run("pulumi", "preview", "-s", "refused", code=None)
+    said = refused.stdout + refused.stderr
     assert refused.returncode != 0
-    assert "local is this machine, where Pulumi has nothing to do" in refused.stdout
+    assert "local is this machine, where Pulumi has nothing to do" in said
     stack.write(FILE)
