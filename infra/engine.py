@@ -24,7 +24,7 @@ from pulumi.automation.errors import (
 from infra.backend import environment, holder_of, secrets_provider
 from infra.interrupts import Interrupts
 from infra.kubernetes.config import KubernetesConfig
-from infra.kubernetes.facts import access, access_by
+from infra.kubernetes.facts import access, access_by, uid_of
 from infra.kubernetes.foreign import foreign_objects
 from infra.kubernetes.head import RayServiceWatch, Seen
 from infra.pending import pending, without_pending
@@ -104,13 +104,7 @@ class PulumiStack:
 
     def exists(self) -> bool:
         """Whether the backend knows the stack."""
-        try:
-            self._api().info(show_secrets=False)
-        except StackNotFoundError:
-            return False
-        except CommandError as error:
-            raise self._told(error, _Run()) from None
-        return True
+        return self._kept() is not None
 
     def preview(self, *, restart: bool = False) -> list[Change]:
         """What `up` would change.
@@ -179,18 +173,22 @@ class PulumiStack:
         Raises:
             CannotWork: it is not up.
         """
-        try:
-            values = self._api().outputs()
-        except StackNotFoundError:
-            values = {}
-        except CommandError as error:
-            raise self._told(error, _Run()) from None
-        if "version" not in values:
+        values = self._kept()
+        if not values:
             raise CannotWork(
                 f"stack '{self.name}' is not up", hint=f"raylift up -s {self.name}"
             )
-        plain = {key: output.value for key, output in values.items()}
-        return ClusterOutputs.of(plain)
+        return ClusterOutputs.of(values)
+
+    def _kept(self) -> dict[str, Any] | None:
+        """The outputs in the stack's state; None where there is no such state."""
+        try:
+            outputs = self._api().outputs()
+        except StackNotFoundError:
+            return None
+        except CommandError as error:
+            raise self._told(error, _Run()) from None
+        return {key: output.value for key, output in outputs.items()}
 
     def destroy(self, *, progress: Callable[[str], None]) -> bool:
         """Remove everything, in the order that the dependencies say.
@@ -201,9 +199,12 @@ class PulumiStack:
         """
         run, api = _Run(), self._api()
         self._run = run
-        if not self.exists():
+        kept = self._kept()
+        if kept is None:
             return False
-        self._refuse_foreign(api)
+        if isinstance(self.config, KubernetesConfig):
+            self._refuse_another_cluster(kept, uid_of(access(self.config.kubernetes)))
+            self._refuse_foreign(api, self.config)
         self._finish(api, progress)
         try:
             self._operate(
@@ -226,14 +227,20 @@ class PulumiStack:
         api.workspace.remove_stack(self.name, preserve_config=True)
         return True
 
-    def _refuse_foreign(self, api: automation.Stack) -> None:
+    def _refuse_another_cluster(self, kept: dict[str, Any], uid: str) -> None:
+        """A kubeconfig's current context moves; the stack does not follow it."""
+        if kept.get("cluster", uid) != uid:
+            raise CannotWork(
+                f"stack '{self.name}' lives in another cluster than this context",
+                hint="kubectl config use-context, or set raylift:kubernetes.context",
+            )
+
+    def _refuse_foreign(self, api: automation.Stack, config: KubernetesConfig) -> None:
         """Keep what others have put into a namespace that goes with the stack."""
-        if not isinstance(self.config, KubernetesConfig):
-            return
         resources = (api.export_stack().deployment or {}).get("resources") or []
         if not any(r["urn"].endswith(_NAMESPACE) for r in resources):
             return
-        named = self.config.kubernetes
+        named = config.kubernetes
         found = foreign_objects(access(named), named.namespace, self.name)
         if found:
             raise CannotWork(
@@ -308,8 +315,10 @@ class PulumiStack:
     def _created(self) -> automation.Stack:
         """The stack, made in the backend where it is new; its file is read first."""
         self.config  # noqa: B018 wrong input must not make a stack
-        self._facts  # noqa: B018 nor must a cluster that cannot take it
-        if not self.exists():
+        facts, kept = self._facts, self._kept()
+        if facts and kept:
+            self._refuse_another_cluster(kept, facts.uid)
+        if kept is None:
             api = self._api()
             self._operate(_Run(), lambda: api.workspace.create_stack(self.name))
         return self._api()

@@ -39,11 +39,13 @@ class FoundOperator:
 class Facts:
     """A cluster as a stack finds it.
 
-    `uid` is that of its namespace kube-system, which is as old as the cluster.
+    `uid` is that of its namespace kube-system, which is as old as the cluster;
+    `context` is what the kubeconfig calls it.
     `operator` is None where there is none, or the stack's own.
     """
 
     uid: str = ""
+    context: str | None = None
     version: tuple[int, int] = (1, 35)
     owns_namespace: bool = True
     operator: FoundOperator | None = None
@@ -121,6 +123,17 @@ def facts_of(config: KubernetesConfig, stack: str) -> Facts:
         ) from None
 
 
+def uid_of(access: SingleConfig) -> str:
+    """The uid of a cluster's namespace kube-system.
+
+    Raises:
+        Unreachable: the API server does not answer.
+        CannotWork: it does, but not with that.
+    """
+    answer = _get(access, "/api/v1/namespaces/kube-system")
+    return str(answer["metadata"]["uid"])
+
+
 def _read(
     client: Any,  # noqa: ANN401 lightkube types every field as one that may be missing
     config: KubernetesConfig,
@@ -138,6 +151,7 @@ def _read(
     installs = _CRD not in crds or _is_of(stack, names.get(home))
     return Facts(
         uid=names["kube-system"].uid,
+        context=client.config.context_name,
         version=_version(client.config),
         owns_namespace=wanted not in names or _is_of(stack, names[wanted]),
         operator=None if installs else _operator(client, home),
@@ -165,15 +179,29 @@ def _gpus(node: Any) -> int:  # noqa: ANN401 lightkube's Node
     return int((node.status.allocatable or {}).get(GPU_RESOURCE, 0))
 
 
-def _version(access: SingleConfig) -> tuple[int, int]:
-    """Major and minor; a provider may add a sign to the minor."""
+def _get(access: SingleConfig, path: str) -> dict[str, Any]:
+    """What the API server answers to a plain question."""
     import httpx2
     from lightkube.config.client_adapter import Client as Http
     from lightkube.config.client_adapter import ConnectionParams
 
     parameters = ConnectionParams(timeout=httpx2.Timeout(_SECONDS), trust_env=False)
-    with Http(access, parameters) as http:
-        answer = http.get("/version").raise_for_status().json()
+    try:
+        with Http(access, parameters) as http:
+            answer = http.get(path)
+    except httpx2.HTTPError as error:
+        raise Unreachable(
+            f"the Kubernetes API server does not answer: {error}",
+            hint="kubectl cluster-info",
+        ) from None
+    if not answer.is_success:
+        raise CannotWork(f"the Kubernetes API server says: {answer.text[:200]}")
+    return dict(answer.json())
+
+
+def _version(access: SingleConfig) -> tuple[int, int]:
+    """Major and minor; a provider may add a sign to the minor."""
+    answer = _get(access, "/version")
     return int(answer["major"]), int(re.sub(r"\D", "", answer["minor"]))
 
 

@@ -94,7 +94,8 @@ def build(config: KubernetesConfig, stack: str, facts: Facts) -> dict[str, Any]:
     provider = kubernetes.Provider(
         "kubernetes",
         kubeconfig=named.kubeconfig,
-        context=named.context,
+        # By name, so that a later delete does not follow the user to another cluster.
+        context=named.context or facts.context,
         cluster_identifier=facts.uid or None,
     )
     cluster = Cluster(place, provider)

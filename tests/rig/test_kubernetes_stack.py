@@ -249,6 +249,24 @@ def test_what_others_have_in_the_namespace_is_not_deleted_with_it(stack):
     kubectl("-n", SPACE, "delete", "pvc", "weights")
 
 
+def test_a_stack_does_not_follow_the_context_to_another_cluster(stack, api):
+    """The cluster's uid is taken for another's in the state of the stack."""
+    (system,) = objects("namespace", "kube-system")
+    state = stack.run("pulumi", "stack", "export", "-s", NAME).stdout
+    moved = state.replace(system["metadata"]["uid"], "0" * 36)
+    _import(stack, moved)
+    for words in (["preview"], ["up", "--yes"], ["delete", "--yes"]):
+        refused = stack.raylift(*words, code=3)
+        assert "lives in another cluster than this context" in refused.stderr
+    _import(stack, state)
+
+
+def _import(stack, state):
+    file = stack.folder / "state.json"
+    file.write_text(state, encoding="utf-8")
+    stack.run("pulumi", "stack", "import", "-s", NAME, "--file", str(file))
+
+
 def test_delete_leaves_nothing_and_finds_nothing_the_second_time(stack):
     assert "is gone" in stack.raylift("delete", "--yes").stdout
     kinds = "rayservices,rayclusters,pods,services,pvc,secrets,networkpolicies"
