@@ -54,6 +54,7 @@ KINDS = {
     "aws:s3/bucketPolicy:BucketPolicy",
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
     f"aws:s3/bucketServerSideEncryptionConfiguration:{ENCRYPTION}",
+    "aws:s3/bucketVersioning:BucketVersioning",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
     "kubernetes:core/v1:Namespace",
