@@ -2,9 +2,10 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+CHECKOV := .venv-checkov
 DEMO := .raylift/demo
 
-.PHONY: demo test test-rig check fix bench golden lock install picture
+.PHONY: demo test test-rig test-security check fix bench golden lock install picture
 
 install: $(READY)
 
@@ -26,13 +27,22 @@ test: check
 test-rig: $(READY)
 	bash tests/rig/test.sh
 
+# checkov on the shipped stacks, in an environment of its own.
+test-security: $(READY) $(CHECKOV)/.ready
+	$(BIN)/python -m pytest -q -m security
+
+$(CHECKOV)/.ready: tests/security/requirements.txt
+	python3 -m venv --clear $(CHECKOV)
+	$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
 # Under a minute: style, types, architecture, and every test that needs neither Ray nor a rig.
 check: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not ray and not rig" -n 2
+	$(BIN)/python -m pytest -q -m "not ray and not rig and not security" -n 2
 
 fix: $(READY)
 	$(BIN)/ruff check --fix
@@ -52,3 +62,6 @@ picture: $(READY)
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header tests/security/requirements.in \
+	  -o tests/security/requirements.txt

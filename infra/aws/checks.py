@@ -13,6 +13,7 @@ from infra.aws.instance_types import closest, instance_types, smallest_with_efa
 from infra.config import Wrong, changed, differ
 from infra.kubernetes.checks import of_namespace as of_own_namespace
 from infra.kubernetes.checks import of_sizes, of_storage
+from infra.kubernetes.names import is_world
 from raylift.wording import did_you_mean
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _SERVICES = ipaddress.IPv4Network("172.20.0.0/16")  # EKS' default for Services
 _PRIVATE = tuple(
     map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 )
-_WORLD = "0.0.0.0/0"
 _LARGEST, _SMALLEST = (
     16,
     20,
@@ -109,7 +109,7 @@ def of_cluster(config: AwsConfig) -> Iterator[Wrong]:
             f" {', '.join(_SUPPORTED)}, or set supportType: EXTENDED"
         )
         yield Wrong((*place, "version"), text)
-    if _WORLD in (cluster.public_access_cidrs or ()):
+    if any(map(is_world, cluster.public_access_cidrs or ())):
         text = "open to the whole internet; name addresses, such as 203.0.113.7/32"
         yield Wrong((*place, "publicAccessCidrs"), text)
     if cluster.public_access_cidrs == [] and not cluster.endpoint_private_access:
@@ -311,6 +311,9 @@ def of_ingress(config: AwsConfig) -> Iterator[Wrong]:
         return
     if ingress.scheme == "internet-facing":
         yield from _of_public(ingress)
+    elif any(map(is_world, ingress.allowed_cidrs)):
+        text = "open to everybody who is routed to it; name networks"
+        yield Wrong((*place, "allowedCidrs"), text)
     yield from _of_certificate(ingress, config.aws.region)
 
 
@@ -318,7 +321,7 @@ def _of_public(ingress: Ingress) -> Iterator[Wrong]:
     if not ingress.certificate_arn:
         text = "internet-facing needs TLS: the ARN of an ACM certificate"
         yield Wrong(("ingress", "certificateArn"), text)
-    if not ingress.allowed_cidrs or _WORLD in ingress.allowed_cidrs:
+    if not ingress.allowed_cidrs or any(map(is_world, ingress.allowed_cidrs)):
         text = (
             "internet-facing needs the networks that may call, and not all of them:"
             " applications have no authentication of their own"

@@ -103,7 +103,7 @@ class Kubernetes(Section):
     secrets_kms_key_arn: Arn | None = None
     enabled_log_types: list[
         Literal["api", "audit", "authenticator", "controllerManager", "scheduler"]
-    ] = ["api", "audit", "authenticator"]
+    ] = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
     log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 14
     admin_principal_arns: Arns = []
 

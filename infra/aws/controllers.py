@@ -141,7 +141,6 @@ def _scaling(here: Account) -> list[dict[str, Any]]:
         "ec2:DescribeInstanceTypes",
         "ec2:DescribeLaunchTemplateVersions",
         "ec2:GetInstanceTypesFromInstanceRequirements",
-        "eks:DescribeNodegroup",
     ]
     changes = [
         "autoscaling:SetDesiredCapacity",
@@ -150,6 +149,7 @@ def _scaling(here: Account) -> list[dict[str, Any]]:
     tag = f"aws:ResourceTag/k8s.io/cluster-autoscaler/{here.stack}"
     return [
         allow(looks, ["*"]),
+        allow(["eks:DescribeNodegroup"], [f"arn:aws:eks:*:*:nodegroup/{here.stack}/*"]),
         allow(changes, ["*"], condition={"StringEquals": {tag: "owned"}}),
     ]
 

@@ -1,7 +1,8 @@
 """What the AWS Load Balancer Controller may do: its own published policy, in short.
 
 Read everything it looks at; make load balancers with the tag of a cluster; change and
-delete only what carries that tag.
+delete only what carries that tag. Narrower than theirs where an action has a kind of
+resource: listeners and rules, certificates, security groups.
 https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/installation
 """
 
@@ -46,11 +47,12 @@ LOAD_BALANCERS = [
                 "DescribeVpcs",
             ),
             "elasticloadbalancing:Describe*",
-            *_of("acm", "DescribeCertificate", "ListCertificates"),
+            "acm:ListCertificates",
         ],
         ["*"],
     ),
-    allow(["ec2:CreateSecurityGroup"], ["*"]),
+    allow(["acm:DescribeCertificate"], ["arn:aws:acm:*:*:certificate/*"]),
+    allow(["ec2:CreateSecurityGroup"], [_GROUPS, "arn:aws:ec2:*:*:vpc/*"]),
     allow(
         ["ec2:CreateTags"],
         [_GROUPS],
@@ -87,7 +89,7 @@ LOAD_BALANCERS = [
             "RemoveListenerCertificates",
             "SetWebAcl",
         ),
-        ["*"],
+        [*_BALANCERS, *_LISTENERS],
     ),
     allow(
         _of("elasticloadbalancing", "AddTags", "RemoveTags"),

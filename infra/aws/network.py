@@ -30,7 +30,8 @@ class Network:
     """A VPC as the cluster uses it.
 
     `private` are the nodes' subnets by zone; `api_server` the networks that the
-    control plane's addresses are in, `load_balancers` those of load balancers.
+    control plane's addresses are in, `load_balancers` those of load balancers, and
+    `inside` the VPC's own.
     `for_cluster` must be there before the cluster, `for_nodes` before any node.
     """
 
@@ -39,6 +40,7 @@ class Network:
     control_plane: list[Any]
     api_server: list[Any]
     load_balancers: list[Any]
+    inside: str
     for_cluster: list[pulumi.Resource] = field(default_factory=list)
     for_nodes: list[pulumi.Resource] = field(default_factory=list)
 
@@ -96,6 +98,7 @@ class _Vpc:
             control_plane=[subnet.id for subnet in self._control.values()],
             api_server=[blocks.control_plane for blocks in self._blocks],
             load_balancers=[b.private if internal else b.public for b in self._blocks],
+            inside=self._here.config.network.cidr_block,
             for_cluster=[*self._routed, closed],
             for_nodes=self._way_out,
         )
@@ -281,4 +284,5 @@ def _existing(here: Account) -> Network:
         control_plane=[found.id for found in private],
         api_server=[found.cidr_block for found in private],
         load_balancers=[f.cidr_block for f in (private if internal else public)],
+        inside=aws.ec2.get_vpc(id=wanted.vpc_id, opts=invoke).cidr_block,
     )

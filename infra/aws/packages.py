@@ -1,4 +1,4 @@
-"""The bucket for code packages: private, encrypted, TLS only."""
+"""The bucket for code packages: private, encrypted, TLS only, nothing overwritten."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from pulumi import Output
 from infra.aws.identity import allow
 
 if TYPE_CHECKING:
+    import pulumi
+
     from infra.aws.account import Account
+
+_LEFT_DAYS, _REPLACED_DAYS = 7, 30  # of an upload cut off, of a version replaced
 
 
 def bucket(here: Account) -> aws.s3.Bucket:
@@ -32,7 +36,11 @@ def bucket(here: Account) -> aws.s3.Bucket:
         "packages",
         bucket=made.id,
         rules=[
-            {"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}
+            {
+                # A key of AWS' own for S3: who is not of the account cannot use it.
+                "apply_server_side_encryption_by_default": {"sse_algorithm": "aws:kms"},
+                "bucket_key_enabled": True,
+            }
         ],
         opts=here.options(),
     )
@@ -42,8 +50,13 @@ def bucket(here: Account) -> aws.s3.Bucket:
         policy=Output.json_dumps(_tls_only(made)),
         opts=here.options(depends_on=[closed]),
     )
-    if wanted.expire_days is not None:
-        _expire(here, made, wanted.expire_days)
+    kept = aws.s3.BucketVersioning(
+        "packages",
+        bucket=made.id,
+        versioning_configuration={"status": "Enabled"},
+        opts=here.options(),
+    )
+    _expire(here, made, wanted.expire_days, kept)
     return made
 
 
@@ -68,13 +81,19 @@ def _tls_only(made: aws.s3.Bucket) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def _expire(here: Account, made: aws.s3.Bucket, days: int) -> None:
+def _expire(
+    here: Account, made: aws.s3.Bucket, days: int | None, kept: pulumi.Resource
+) -> None:
+    """What nobody reads any more goes; packages themselves only if the file says so."""
     rule: Any = {
         "id": "old-packages",
         "status": "Enabled",
         "filter": {"prefix": ""},
-        "expiration": {"days": days},
+        "abort_incomplete_multipart_upload": {"days_after_initiation": _LEFT_DAYS},
+        "noncurrent_version_expiration": {"noncurrent_days": _REPLACED_DAYS},
     }
+    if days is not None:
+        rule["expiration"] = {"days": days}
     aws.s3.BucketLifecycleConfiguration(
-        "packages", bucket=made.id, rules=[rule], opts=here.options()
+        "packages", bucket=made.id, rules=[rule], opts=here.options(depends_on=[kept])
     )

@@ -50,7 +50,7 @@ def build(config: AwsConfig, stack: str) -> dict[str, Any]:
         }
         at = ray.Cluster(place, provider)
         after = [service.service, balancer]
-        ray.ingress(at, spec, _balancer(here), depends_on=after)
+        ray.ingress(at, spec, _balancer(here, net), depends_on=after)
     _budget(here)
     return _handed_over(here, made.eks, bucket)
 
@@ -144,8 +144,12 @@ def _identities(
     ]
 
 
-def _balancer(here: Account) -> dict[str, str]:
-    """What the load balancer controller is told. A long answer may take its time."""
+def _balancer(here: Account, net: Network) -> dict[str, str]:
+    """What the load balancer controller is told. A long answer may take its time.
+
+    Without networks it would let everybody in who reaches the load balancer, which
+    with peered networks is more than the VPC.
+    """
     wanted = here.config.ingress
     idle = f"idle_timeout.timeout_seconds={wanted.idle_timeout}"
     told = {
@@ -156,13 +160,12 @@ def _balancer(here: Account) -> dict[str, str]:
         f"{_ALB}/target-group-attributes": "deregistration_delay.timeout_seconds=30",
         f"{_ALB}/tags": ",".join(f"{k}={v}" for k, v in here.tags().items()),
         f"{_ALB}/listen-ports": '[{"HTTP": 80}]',
+        f"{_ALB}/inbound-cidrs": ",".join(wanted.allowed_cidrs or [net.inside]),
     }
     if wanted.certificate_arn:
         told[f"{_ALB}/listen-ports"] = '[{"HTTPS": 443}]'
         told[f"{_ALB}/certificate-arn"] = wanted.certificate_arn
         told[f"{_ALB}/ssl-policy"] = _TLS_POLICY
-    if wanted.allowed_cidrs:
-        told[f"{_ALB}/inbound-cidrs"] = ",".join(wanted.allowed_cidrs)
     return told
 
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from infra.config import Wrong, changed, differ
-from infra.kubernetes.names import numbers, version_of_image
+from infra.kubernetes.names import is_world, numbers, version_of_image
 from infra.kubernetes.workers import workers_of
 from raylift.wording import did_you_mean
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from infra.kubernetes.config import (
         FaultTolerance,
         KubernetesConfig,
+        NetworkPolicy,
         Ray,
         RayOnKubernetes,
         WorkerGroup,
@@ -65,6 +66,7 @@ def of_sizes(place: Place, smallest: int, largest: int) -> Iterator[Wrong]:
 def of_ray(config: RayOnKubernetes, pools: Sequence[Pool]) -> Iterator[Wrong]:
     """The Ray cluster, its versions and its workers."""
     yield from _of_versions(config.ray)
+    yield from _of_policy(config.network_policy)
     yield from _of_environment(("ray", "env"), config.ray.env)
     groups = config.ray.worker_groups
     names = [pool.name for pool in pools]
@@ -87,6 +89,14 @@ def _of_versions(ray: Ray) -> Iterator[Wrong]:
     if numbers(ray.operator.version) < _AUTH_OPTIONS:
         text = f"{ray.operator.version} lacks authOptions; use 1.5.1 or newer"
         yield Wrong(("ray", "operator", "version"), text)
+
+
+def _of_policy(policy: NetworkPolicy) -> Iterator[Wrong]:
+    if any(map(is_world, policy.api_server_cidrs or ())):
+        text = (
+            "would open Ray's dashboard to everybody; name the API server's addresses"
+        )
+        yield Wrong(("networkPolicy", "apiServerCidrs"), text)
 
 
 def _of_image(ray: Ray, has_gpus: bool) -> Iterator[Wrong]:  # noqa: FBT001
@@ -191,6 +201,9 @@ def of_storage(config: FaultTolerance, ray: Ray) -> Iterator[Wrong]:
     if config.gcs_storage == "redis" and not config.redis_address:
         text = "required with gcsStorage: redis, such as redis://redis:6379"
         yield Wrong((*place, "redisAddress"), text)
+    if "@" in (config.redis_address or ""):
+        text = "has a password in clear; put it in a Secret and name that"
+        yield Wrong((*place, "redisAddress"), f"{text} as redisPassword")
     used = ("gcsStorage", *_OF_STORAGE.get(config.gcs_storage, ()))
     for key in changed(config):
         if key not in used:

@@ -13,6 +13,7 @@ _DOMAIN = re.compile(
 )
 _RULE = "must be letters, digits, '-', '_' and '.', at most 63 characters"
 _KEY_RULE = f"{_RULE}, after a domain and a slash if there is one"
+_LARGEST = 8  # 10.0.0.0/8 is the largest network that is one's own
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _TAG = re.compile(r":(?P<version>\d+\.\d+\.\d+)[-.\w]*(@sha256:[0-9a-f]{64})?$")
 
@@ -25,6 +26,14 @@ def cidr(value: str) -> str:
         raise ValueError(
             f"must be a network such as 10.0.0.0/16, not {kind(value)}"
         ) from None
+
+
+def is_world(network: str) -> bool:
+    """Whether a network is the whole internet, or so much of it that it makes no odds.
+
+    Two halves of it, 0.0.0.0/1 and 128.0.0.0/1, must not pass for something smaller.
+    """
+    return ipaddress.IPv4Network(network).prefixlen < _LARGEST
 
 
 def version(value: str) -> str:

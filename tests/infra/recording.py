@@ -153,6 +153,10 @@ _FUNCTIONS = {
         "availabilityZone": ZONES[int(args["id"][-1])],
         "cidrBlock": f"10.1.{args['id'][-1]}.0/24",
     },
+    "aws:ec2/getVpc:getVpc": lambda args: {
+        "id": args["id"],
+        "cidrBlock": "10.1.0.0/16",
+    },
 }
 
 

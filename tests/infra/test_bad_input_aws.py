@@ -108,6 +108,9 @@ REFUSED = {
     "raylift:kubernetes: {publicAccessCidrs: [0.0.0.0/0]}":
     "raylift:kubernetes.publicAccessCidrs: open to the whole internet; name addresses,"
     " such as 203.0.113.7/32",
+    "raylift:kubernetes: {publicAccessCidrs: [0.0.0.0/1, 128.0.0.0/1]}":
+    "raylift:kubernetes.publicAccessCidrs: open to the whole internet; name addresses,"
+    " such as 203.0.113.7/32",
     "raylift:kubernetes: {publicAccessCidrs: [], endpointPrivateAccess: false}":
     "raylift:kubernetes.endpointPrivateAccess: nobody could reach the API server",
     "raylift:kubernetes: {namespace: kube-system}": "raylift:kubernetes.namespace:"
@@ -161,6 +164,8 @@ REFUSED = {
     f"raylift:ingress.allowedCidrs: {OPEN}",
     f"raylift:ingress: {{type: alb, scheme: internet-facing, certificateArn: {CERTIFICATE},"
     " allowedCidrs: [0.0.0.0/0]}": f"raylift:ingress.allowedCidrs: {OPEN}",
+    "raylift:ingress: {type: alb, allowedCidrs: [0.0.0.0/0]}":
+    "raylift:ingress.allowedCidrs: open to everybody who is routed to it; name networks",
     f"raylift:ingress: {{type: alb, certificateArn: {CERTIFICATE.replace('west', 'east')}}}":
     "raylift:ingress.certificateArn: is in us-east-2; the load balancer needs one in"
     " us-west-2",

@@ -68,6 +68,9 @@ REFUSED = {
     "raylift:faultTolerance.redisAddress: not used with gcsStorage: rocksdb",
     "raylift:faultTolerance: {gcsStorage: none, size: 1Gi}":
     "raylift:faultTolerance.size: not used with gcsStorage: none",
+    "raylift:faultTolerance: {gcsStorage: redis, redisAddress: 'redis://:x@redis:1'}":
+    "raylift:faultTolerance.redisAddress: has a password in clear; put it in a Secret"
+    " and name that as redisPassword",
     # the way in
     "raylift:ingress: {type: alb}": "raylift:ingress.type: must be one of none,"
     ' ingressClass, not the text "alb"',
@@ -76,6 +79,9 @@ REFUSED = {
     "raylift:networkPolicy: {apiServerCidrs: [x]}":
     "raylift:networkPolicy.apiServerCidrs[0]: must be a network such as 10.0.0.0/16,"
     ' not the text "x"',
+    "raylift:networkPolicy: {apiServerCidrs: [10.0.0.0/24, 0.0.0.0/0]}":
+    "raylift:networkPolicy.apiServerCidrs: would open Ray's dashboard to everybody; name"
+    " the API server's addresses",
 }  # fmt: skip
 WARNED = {
     "raylift:ray: {version: 2.55.0}": "raylift:faultTolerance.gcsStorage: rocksdb is new in"
