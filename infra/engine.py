@@ -21,11 +21,12 @@ from pulumi.automation.errors import (
 )
 
 from infra.backend import environment, holder_of, secrets_provider
+from infra.begun import look_for
 from infra.interrupts import Interrupts
 from infra.kubernetes.config import KubernetesConfig
 from infra.kubernetes.facts import access, access_by
 from infra.kubernetes.head import RayServiceWatch, Seen
-from infra.pending import pending, without_pending
+from infra.pending import pending, protected, unread, without_pending
 from infra.program import build, found, read_config, settings
 from infra.stack_file import load_stack_file
 from infra.steps import STATEFUL, Steps
@@ -183,11 +184,17 @@ class PulumiStack:
         """Remove everything, in the order that the dependencies say.
 
         Raises:
+            CannotWork: the stack is protected from that.
             LeftBehind: the engine could not remove something; it is named.
         """
         run, api = _Run(), self._api()
         if not self.exists():
             return False
+        if kept := protected(api.export_stack()):
+            raise CannotWork(
+                f"raylift:protection.deletionProtection is on: it keeps {kept[0]}",
+                hint=f"set it to false and run raylift up -s {self.name} first",
+            )
         self._finish(api, progress)
         try:
             self._operate(
@@ -307,13 +314,28 @@ class PulumiStack:
                 raise self._told(error, run) from None
 
     def _finish(self, api: automation.Stack, say: Callable[[str], None]) -> None:
-        """Drop what a killed run had begun, after naming it."""
-        state = api.export_stack()
-        begun = pending(state)
-        for what in begun:
-            say(f"a run was cut off while {what}; it may exist")
+        """Give the state what a killed run had begun, and take away what is of no use.
+
+        Raises:
+            Conflict: that run goes on.
+        """
+        state, run = api.export_stack(), _Run()
+        begun, broken = pending(state), []
         if begun:
-            api.import_stack(without_pending(state))
+            found = look_for(self.name, state, say)
+            for what in begun:
+                if not what.startswith("creating"):
+                    say(f"a run was cut off while {what}: done again where needed")
+            if api.export_stack().deployment != state.deployment:
+                raise self._locked("")
+            state, broken = without_pending(state, found.resources), found.broken
+            self._operate(run, lambda: api.import_stack(state), say=say)
+        quietly: Any = {"suppress_progress": True, "color": "never"}
+        quietly["on_event"] = lambda event: _note(run, event, None)
+        if urns := unread(state):
+            self._operate(run, lambda: api.refresh(target=urns, **quietly), say=say)
+        if broken:
+            self._operate(run, lambda: api.destroy(target=broken, **quietly), say=say)
 
     def _told(self, error: CommandError, run: _Run) -> RayliftError:
         """An error of the engine as one of ours."""
@@ -346,16 +368,6 @@ class PulumiStack:
             f"stack '{self.name}' is locked by {holder_of(text) or 'somebody else'}",
             hint=f"if that run is gone: pulumi cancel --stack {self.name}",
         )
-
-
-def _refuse_loss(changes: list[Change]) -> None:
-    for change in changes:
-        if change.action == "replace" and change.what.split()[0] in STATEFUL:
-            raise CannotWork(
-                f"{change.what} would be REPLACED, with all that it keeps"
-                f" ({change.reason})",
-                hint="take the change back, or go on with --restart",
-            )
 
 
 def _note(run: _Run, event: Any, say: Callable[[str], None] | None) -> None:  # noqa: ANN401 Pulumi's

@@ -1,8 +1,8 @@
 """A double of the AWS IAM authenticator, which EKS' API servers ask about a token.
 
 `authenticator.py PORT MOTO-URL`: a webhook for TokenReviews. As the original, it takes
-only a question to STS, who am I, that is young enough, and signed together with the name
-of a cluster. The original puts the question to STS; here the signature is made once more,
+only a question to STS, who am I, that is young enough, and signed together with the
+name of a cluster. The original puts it to STS; here the signature is made once more,
 with the one secret key that a rig has. Which cluster it must be, the original is told;
 this API server plays every EKS cluster that there is in moto.
 """
@@ -62,7 +62,7 @@ def user_of(token, clusters):
 class Webhook(BaseHTTPRequestHandler):
     moto = ""
 
-    def do_POST(self):  # noqa: N802 http.server's name
+    def do_POST(self):
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
             user = user_of(review["spec"]["token"], self.clusters)

@@ -39,5 +39,5 @@ def _whole(cluster: dict, user: dict) -> dict:
 
 
 if __name__ == "__main__":
-    pki = Path(sys.argv[2]) if len(sys.argv) > 2 else None  # noqa: PLR2004
+    pki = Path(sys.argv[2]) if len(sys.argv) > 2 else None
     json.dump(kubeconfig(sys.argv[1], pki), sys.stdout, indent=1)
