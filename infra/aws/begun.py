@@ -173,14 +173,14 @@ class BegunInAws:
             return True
         service, name = _WAITERS[kind]
         cluster, _, group = ident.partition(":")
-        named: dict[str, Any] = {
+        names: dict[str, dict[str, Any]] = {
             "cluster_active": {"name": ident},
             "nodegroup_active": {"clusterName": cluster, "nodegroupName": group},
             "nat_gateway_available": {"NatGatewayIds": [ident]},
             "replication_group_available": {"ReplicationGroupId": ident},
-        }[name]
+        }
         try:
-            self._session.client(service).get_waiter(name).wait(**named)
+            self._session.client(service).get_waiter(name).wait(**names[name])
         except botocore.exceptions.WaiterError:
             return False
         return True
@@ -188,12 +188,11 @@ class BegunInAws:
     def _find(self, kind: str, inputs: dict[str, Any], known: set[str]) -> str | None:
         if kind in _NAMED:
             return _NAMED[kind].format(**inputs)
+        found: Iterable[str] = ()
         if kind in _EC2:
             found = _in_ec2(self._session, self._stack, _EC2[kind], inputs)
         elif kind in _OTHERS:
             found = _OTHERS[kind](self._session, self._stack, inputs)
-        else:
-            found = ()
         return next((ident for ident in found if ident not in known), None)
 
 
