@@ -22,12 +22,13 @@ from pulumi.automation.errors import (
 )
 
 from infra.backend import environment, holder_of, secrets_provider
+from infra.begun import look_for
 from infra.interrupts import Interrupts
 from infra.kubernetes.config import KubernetesConfig
 from infra.kubernetes.facts import access, access_by, uid_of
 from infra.kubernetes.foreign import foreign_objects
 from infra.kubernetes.head import RayServiceWatch, Seen
-from infra.pending import pending, without_pending
+from infra.pending import pending, protected, unread, without_pending
 from infra.program import build, found, read_config, settings
 from infra.stack_file import load_stack_file
 from infra.steps import STATEFUL, Steps
@@ -120,23 +121,13 @@ class PulumiStack:
             lambda: api.preview(
                 program=self._program(self._facts),
                 parallel=_PARALLEL,
-                on_event=lambda event: _note(run, event, None),
-                suppress_progress=True,
-                color="never",
+                **_events(run, None),
             ),
         )
         changes = run.steps.changes()
-        lost = [
-            c
-            for c in changes
-            if c.action == "replace" and c.what.split()[0] in STATEFUL
-        ]
-        if lost and not restart:
-            raise CannotWork(
-                f"{lost[0].what} would be replaced, with all that it keeps"
-                f" ({lost[0].reason})",
-                hint="take the change back, or go on with --restart",
-            )
+        self._is_current = not changes
+        if not restart:
+            _refuse_loss(changes)
         return changes
 
     def up(
@@ -154,9 +145,7 @@ class PulumiStack:
                 lambda: api.up(
                     program=self._program(facts),
                     parallel=_PARALLEL,
-                    on_event=lambda event: _note(run, event, progress),
-                    suppress_progress=True,
-                    color="never",
+                    **_events(run, progress),
                 ),
                 say=progress,
             )
@@ -194,7 +183,8 @@ class PulumiStack:
         """Remove everything, in the order that the dependencies say.
 
         Raises:
-            CannotWork: something of others would go with it.
+            CannotWork: the stack is protected from that, or something of others would
+                go with it.
             LeftBehind: the engine could not remove something; it is named.
         """
         run, api = _Run(), self._api()
@@ -205,15 +195,18 @@ class PulumiStack:
         if isinstance(self.config, KubernetesConfig):
             self._refuse_another_cluster(kept, uid_of(access(self.config.kubernetes)))
             self._refuse_foreign(api, self.config)
+        if guarded := protected(api.export_stack()):
+            raise CannotWork(
+                f"raylift:protection.deletionProtection is on: it keeps {guarded[0]}",
+                hint=f"set it to false and run raylift up -s {self.name} first",
+            )
         self._finish(api, progress)
         try:
             self._operate(
                 run,
                 lambda: api.destroy(
                     parallel=_PARALLEL,
-                    on_event=lambda event: _note(run, event, progress),
-                    suppress_progress=True,
-                    color="never",
+                    **_events(run, progress),
                 ),
                 say=progress,
             )
@@ -348,13 +341,27 @@ class PulumiStack:
                 raise self._told(error, run) from None
 
     def _finish(self, api: automation.Stack, say: Callable[[str], None]) -> None:
-        """Drop what a killed run had begun, after naming it."""
-        state = api.export_stack()
-        begun = pending(state)
-        for what in begun:
-            say(f"a run was cut off while {what}; it may exist")
+        """Give the state what a killed run had begun, and take away what is of no use.
+
+        Raises:
+            Conflict: that run goes on.
+        """
+        state, run = api.export_stack(), _Run()
+        begun, broken = pending(state), []
         if begun:
-            api.import_stack(without_pending(state))
+            found = look_for(self.name, state, say)
+            for what in begun:
+                if not what.startswith("creating"):
+                    say(f"a run was cut off while {what}: done again where needed")
+            if api.export_stack().deployment != state.deployment:
+                raise self._locked("")
+            state, broken = without_pending(state, found.resources), found.broken
+            self._operate(run, lambda: api.import_stack(state), say=say)
+        quietly = _events(run, None)
+        if urns := unread(state):
+            self._operate(run, lambda: api.refresh(target=urns, **quietly), say=say)
+        if broken:
+            self._operate(run, lambda: api.destroy(target=broken, **quietly), say=say)
 
     def _told(self, error: CommandError, run: _Run) -> RayliftError:
         """An error of the engine as one of ours."""
@@ -400,6 +407,15 @@ def _refuse_loss(changes: list[Change]) -> None:
                 f" ({change.reason})",
                 hint="take the change back, or go on with --restart",
             )
+
+
+def _events(run: _Run, say: Callable[[str], None] | None) -> dict[str, Any]:
+    """Arguments of an operation whose events alone are of interest."""
+    return {
+        "on_event": lambda event: _note(run, event, say),
+        "suppress_progress": True,
+        "color": "never",
+    }
 
 
 def _note(run: _Run, event: Any, say: Callable[[str], None] | None) -> None:  # noqa: ANN401 Pulumi's

@@ -2,25 +2,79 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from pulumi.automation import Deployment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _KEY = "pending_operations"
 
 
 def pending(state: Deployment) -> list[str]:
     """What was being done, as `creating aws:ec2/vpc:Vpc vpc`."""
-    return [
-        f"{operation['type']} {operation['resource']['type']}"
-        f" {operation['resource']['urn'].rsplit('::', 1)[-1]}"
+    return [_words(operation) for operation in _operations(state)]
+
+
+def begun(state: Deployment) -> dict[str, dict[str, Any]]:
+    """Resources that were being created, by their words; no ID is known."""
+    return {
+        _words(operation): operation["resource"]
         for operation in _operations(state)
+        if operation["type"] == "creating"
+    }
+
+
+def without_pending(
+    state: Deployment, found: Iterable[tuple[str, dict[str, Any]]] = ()
+) -> Deployment:
+    """The state with no operation pending.
+
+    `found` are resources of `begun` that are there, with their IDs. They become the
+    stack's, with what was asked for until a refresh says what is (`unread`). One whose
+    place is taken by what it was to replace goes with the next run.
+    """
+    deployment = {k: v for k, v in (state.deployment or {}).items() if k != _KEY}
+    resources = list(deployment.get("resources") or ())
+    taken = {resource["urn"] for resource in resources}
+    for ident, resource in found:
+        entry = {**resource, "id": ident, "importID": ident}
+        entry["outputs"] = resource.get("inputs", {})
+        if resource["urn"] in taken:
+            entry["delete"] = True
+        resources.append(entry)
+    if resources:
+        deployment["resources"] = resources
+    return Deployment(version=state.version, deployment=deployment)
+
+
+def unread(state: Deployment) -> list[str]:
+    """URNs of resources taken over of which nothing has been read yet."""
+    return [
+        resource["urn"]
+        for resource in (state.deployment or {}).get("resources") or ()
+        if resource.get("importID")
+        and resource.get("outputs", {}) == resource.get("inputs", {})
     ]
 
 
-def without_pending(state: Deployment) -> Deployment:
-    """The state as it was before those operations."""
-    kept = {k: v for k, v in (state.deployment or {}).items() if k != _KEY}
-    return Deployment(version=state.version, deployment=kept)
+def protected(state: Deployment) -> list[str]:
+    """What must not be deleted, as `aws:ec2/vpc:Vpc vpc`."""
+    return [
+        _name(resource)
+        for resource in (state.deployment or {}).get("resources") or ()
+        if resource.get("protect")
+    ]
 
 
-def _operations(state: Deployment) -> list[dict[str, dict[str, str]]]:
+def _words(operation: dict[str, Any]) -> str:
+    return f"{operation['type']} {_name(operation['resource'])}"
+
+
+def _name(resource: dict[str, Any]) -> str:
+    return f"{resource['type']} {resource['urn'].rsplit('::', 1)[-1]}"
+
+
+def _operations(state: Deployment) -> list[dict[str, Any]]:
     return (state.deployment or {}).get(_KEY) or []

@@ -11,6 +11,7 @@ from infra.aws.cluster import addon
 from infra.aws.identity import PODS, allow, pod_identity, role
 from infra.aws.load_balancer_policy import LOAD_BALANCERS
 from infra.kubernetes.gpu import GPU_LABEL, GPU_RESOURCE, NODE_GROUP_LABEL
+from infra.kubernetes.ray_service import STACK_LABEL
 
 if TYPE_CHECKING:
     import pulumi
@@ -96,6 +97,7 @@ def storage_class(inside: Inside, after: list[pulumi.Resource]) -> pulumi.Resour
         "gp3",
         metadata={
             "name": STORAGE_CLASS,
+            "labels": {STACK_LABEL: inside.here.stack},
             "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
         },
         provisioner="ebs.csi.aws.com",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +26,8 @@ _CRD = "rayservices.ray.io"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _TAG = re.compile(r":v?(\d+\.\d+\.\d+)")
 _SECONDS = 10
+_PLUGIN_API = "client.authentication.k8s.io/v1beta1"
+_OURSELVES = "raylift"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +86,28 @@ def access(named: Kubernetes) -> SingleConfig:
             f"{text}{did_you_mean(wanted or '', known)}",
             hint=f"contexts here: {', '.join(known) or 'none'}",
         )
-    return cast("SingleConfig", loaded.get(wanted))
+    return _by_its_plugin(loaded.get(wanted))
 
 
 def access_by(text: str) -> SingleConfig:
     """The cluster that the text of a kubeconfig describes."""
     from lightkube import KubeConfig
 
-    return cast("SingleConfig", KubeConfig.from_dict(json.loads(text)).get())
+    return _by_its_plugin(KubeConfig.from_dict(json.loads(text)).get())
+
+
+def _by_its_plugin(found: Any) -> SingleConfig:  # noqa: ANN401 lightkube may have none
+    """An entry whose plugin for tokens, if it has one, lightkube runs.
+
+    It refuses `v1`, though it treats every version alike; and `raylift` itself need not
+    be on the user's PATH.
+    """
+    plugin = found.user.exec if found.user else None
+    if plugin:
+        plugin.apiVersion = _PLUGIN_API
+        if plugin.command == _OURSELVES:
+            plugin.command = str(Path(sys.executable).parent / _OURSELVES)
+    return cast("SingleConfig", found)
 
 
 def facts_of(config: KubernetesConfig, stack: str) -> Facts:
@@ -103,7 +120,7 @@ def facts_of(config: KubernetesConfig, stack: str) -> Facts:
     """
     import httpx2
     from lightkube import Client
-    from lightkube.core.exceptions import ApiError
+    from lightkube.core.exceptions import ApiError, ConfigError
 
     client = Client(config=access(config.kubernetes), trust_env=False)
     try:
@@ -116,6 +133,8 @@ def facts_of(config: KubernetesConfig, stack: str) -> Facts:
                 hint="kubectl auth whoami",
             ) from None
         raise CannotWork(f"the Kubernetes API server says: {reason}") from None
+    except ConfigError as error:
+        raise Denied(f"no token for the Kubernetes API server: {error}") from None
     except httpx2.HTTPError as error:
         raise Unreachable(
             f"the Kubernetes API server does not answer: {error}",

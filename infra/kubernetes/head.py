@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from infra.kubernetes.ray_service import DASHBOARD_PORT
-from raylift.errors import CannotWork, Unreachable
+from raylift.errors import CannotWork, Denied, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +78,7 @@ class RayServiceWatch:
 
         Raises:
             CannotWork: the head's pod can never start, with the reason.
+            Denied: there is no token for the API server.
             Unreachable: it took too long.
         """
         self._seed()
@@ -201,11 +202,14 @@ class RayServiceWatch:
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:  # noqa: ANN401 an answer, or None
         import httpx2
+        from lightkube.core.exceptions import ConfigError
 
         try:
             return self._http.request(method, path, **more)
         except httpx2.HTTPError:
             return None
+        except ConfigError as error:
+            raise Denied(f"no token for the Kubernetes API server: {error}") from None
 
 
 def _identity(ray: Any) -> tuple[str, int] | None:  # noqa: ANN401 JSON, or None

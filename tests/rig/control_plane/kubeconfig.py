@@ -1,4 +1,7 @@
-"""kubeconfig.py SERVER PKI-FOLDER > kubeconfig: one file, certificates inside."""
+"""kubeconfig.py SERVER [PKI-FOLDER] > kubeconfig: one file, certificates inside.
+
+Without a folder it leads to a server that asks for none.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ import sys
 from pathlib import Path
 
 
-def kubeconfig(server: str, pki: Path) -> dict:
+def kubeconfig(server: str, pki: Path | None) -> dict:
     """An administrator's; JSON is YAML."""
+    if pki is None:
+        return _whole({"server": server}, {})
 
     def data(name: str) -> str:
         return base64.b64encode((pki / name).read_bytes()).decode()
@@ -19,6 +24,10 @@ def kubeconfig(server: str, pki: Path) -> dict:
         "client-certificate-data": data("admin.crt"),
         "client-key-data": data("admin.key"),
     }
+    return _whole(cluster, user)
+
+
+def _whole(cluster: dict, user: dict) -> dict:
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -30,4 +39,5 @@ def kubeconfig(server: str, pki: Path) -> dict:
 
 
 if __name__ == "__main__":
-    json.dump(kubeconfig(sys.argv[1], Path(sys.argv[2])), sys.stdout, indent=1)
+    pki = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+    json.dump(kubeconfig(sys.argv[1], pki), sys.stdout, indent=1)

@@ -1,8 +1,8 @@
 """stages.py STAGES.YAML: KWOK's stages, leaving Ray pods alone.
 
 The stages that make a pending pod Running and remove a deleted one get one more
-condition: pods with the label ray.io/node-type are podrun's, which backs them by
-real processes. (A stage is found by its name, and the condition put first into
+condition: pods whose ray.io/node-type is head or worker are podrun's, which backs them
+by real processes. (A stage is found by its name, and the condition put first into
 its matchExpressions.)
 """
 
@@ -14,7 +14,8 @@ from pathlib import Path
 EXPRESSIONS = "    matchExpressions:\n"
 NOT_RAY = """\
     - key: '.metadata.labels["ray.io/node-type"]'
-      operator: 'DoesNotExist'
+      operator: 'NotIn'
+      values: ['head', 'worker']
 """
 
 

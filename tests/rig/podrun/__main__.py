@@ -77,7 +77,7 @@ class Host:
 
     def bound(self) -> dict[str, dict]:
         """{uid: Ray pod that has a node}."""
-        label = urllib.parse.quote(LABEL)
+        label = urllib.parse.quote(f"{LABEL} in (head,worker)")
         pods = self.api.items(f"/api/v1/pods?labelSelector={label}")
         return {p["metadata"]["uid"]: p for p in pods if p["spec"].get("nodeName")}
 

@@ -1,0 +1,82 @@
+"""What a killed run had begun to create: looked for, and handed to the state.
+
+Pulumi knows of it only that it was begun. Made once more, it would be refused for its
+name, or be there twice and cost money unseen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from infra.aws.begun import BegunInAws
+from infra.kubernetes.begun import HELM, BegunInCluster
+from infra.kubernetes.config import Kubernetes
+from infra.kubernetes.facts import access, access_by
+from infra.pending import begun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pulumi.automation import Deployment
+
+
+@dataclass
+class Found:
+    """Resources that are there, with IDs; `broken` are URNs of those of no use."""
+
+    resources: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+def look_for(stack: str, state: Deployment, say: Callable[[str], None]) -> Found:
+    """What of a cut-off run is there, once AWS has finished with it.
+
+    Raises:
+        Denied, Unreachable: AWS or the cluster does not say.
+    """
+    resources = (state.deployment or {}).get("resources") or []
+    known = {resource["id"] for resource in resources if resource.get("id")}
+    providers = {f"{r['urn']}::{r.get('id')}": r for r in resources}
+    found = Found()
+    for words, resource in begun(state).items():
+        provider = providers.get(resource.get("provider", ""))
+        ident = _find(stack, resource, provider, known) if provider else None
+        if not ident or provider is None:
+            say(f"a run was cut off while {words}: made anew")
+            continue
+        say(f"a run was cut off while {words}: {ident} is taken over if it is there")
+        known.add(ident)
+        if _is_usable(stack, resource, provider, ident):
+            found.resources.append((ident, resource))
+        else:
+            found.broken.append(resource["urn"])
+            found.resources.append((ident, {**resource, "protect": False}))
+    return found
+
+
+def _find(
+    stack: str, resource: dict[str, Any], provider: dict[str, Any], known: set[str]
+) -> str | None:
+    kind, inputs = resource["type"], resource.get("inputs", {})
+    if provider["type"] == "pulumi:providers:aws":
+        return BegunInAws(stack, provider).find(kind, inputs, known)
+    if provider["type"] == "pulumi:providers:kubernetes":
+        return BegunInCluster(stack, _access(provider["inputs"])).find(kind, inputs)
+    return None
+
+
+def _is_usable(
+    stack: str, resource: dict[str, Any], provider: dict[str, Any], ident: str
+) -> bool:
+    kind = resource["type"]
+    if provider["type"] == "pulumi:providers:aws":
+        return BegunInAws(stack, provider).becomes_usable(kind, ident)
+    return bool(kind != HELM)  # a chart may be half installed
+
+
+def _access(inputs: dict[str, Any]) -> Any:  # noqa: ANN401 lightkube's SingleConfig
+    text = inputs.get("kubeconfig")
+    if text and text.startswith("{"):
+        return access_by(text)
+    return access(Kubernetes(kubeconfig=text, context=inputs.get("context")))

@@ -1,0 +1,84 @@
+"""What a killed run had begun: found by what is the stack's alone, or not at all."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+from moto import mock_aws
+from pulumi.automation import Deployment
+
+from infra.aws.begun import BegunInAws
+from infra.pending import begun, pending, unread, without_pending
+
+REGION = "us-west-2"
+VPC = "aws:ec2/vpc:Vpc"
+PROVIDER = {"inputs": {"region": REGION}}
+TAGS = [{"Key": "raylift:stack", "Value": "dev"}]
+
+
+@pytest.fixture
+def ec2(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "nobody")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield boto3.client("ec2", region_name=REGION)
+
+
+def _vpc(ec2):
+    tagged = [{"ResourceType": "vpc", "Tags": TAGS}]
+    made = ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=tagged)
+    return made["Vpc"]["VpcId"]
+
+
+def _find(stack="dev", known=()):
+    inputs = {"cidrBlock": "10.0.0.0/16"}
+    return BegunInAws(stack, PROVIDER).find(VPC, inputs, set(known))
+
+
+def test_a_vpc_is_found_by_the_stack_that_it_carries_the_tag_of(ec2):
+    vpc = _vpc(ec2)
+    assert _find() == vpc
+    assert _find("prod") is None
+    assert _find(known=[vpc]) is None
+
+
+def test_a_vpc_that_somebody_uses_is_not_taken(ec2):
+    ec2.create_subnet(VpcId=_vpc(ec2), CidrBlock="10.0.0.0/24")
+    assert _find() is None
+
+
+def test_a_cluster_of_the_same_name_with_another_role_is_not_taken(ec2):
+    role = "arn:aws:iam::123456789012:role/cluster-1234567"
+    eks, where = boto3.client("eks", region_name=REGION), {"subnetIds": ["a", "b"]}
+    eks.create_cluster(name="dev", roleArn=role, resourcesVpcConfig=where)
+    looking, kind = BegunInAws("dev", PROVIDER), "aws:eks/cluster:Cluster"
+    assert looking.find(kind, {"name": "dev", "roleArn": role}, set()) == "dev"
+    other = {"name": "dev", "roleArn": role.replace("1234567", "7654321")}
+    assert looking.find(kind, other, set()) is None
+
+
+def _resource(name, **more):
+    return {"urn": f"urn::{VPC}::{name}", "type": VPC, "inputs": {"a": 1}, **more}
+
+
+def test_what_is_found_is_the_stacks_until_more_is_read_of_it():
+    there = _resource("old", id="vpc-1", outputs={"a": 1, "arn": "x"})
+    operations = [
+        {"type": "creating", "resource": _resource("new")},
+        {"type": "creating", "resource": _resource("old")},  # to replace it
+        {"type": "updating", "resource": there},
+    ]
+    deployment = {"resources": [there], "pending_operations": operations}
+    state = Deployment(version=3, deployment=deployment)
+    assert len(pending(state)) == 3
+    assert [words.split()[-1] for words in begun(state)] == ["new", "old"]
+    found = [(f"vpc-{2 + i}", found) for i, found in enumerate(begun(state).values())]
+    after = without_pending(state, found)
+    _, new, instead = after.deployment["resources"]
+    assert (new["id"], new["outputs"]) == ("vpc-2", {"a": 1})
+    assert (instead["id"], instead["delete"]) == ("vpc-3", True)
+    assert pending(after) == []
+    assert unread(after) == [new["urn"], instead["urn"]]
+    new["outputs"] = {"a": 1, "arn": "y"}
+    assert unread(after) == [instead["urn"]]

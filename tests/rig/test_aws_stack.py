@@ -1,0 +1,183 @@
+"""Stacks of target `aws` as shipped: made, changed, cut off and taken away.
+
+The engine, the program and the API server are real, the providers and AWS are doubles.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+
+import boto3
+import pytest
+from awsfake.leftovers import leftovers
+from control_plane.nodes import node
+from kube import kubectl, objects
+from stack import ROOT, project
+
+pytestmark = pytest.mark.rig
+
+REGION = "us-west-2"
+KINDS = (
+    "namespaces,rayservices,rayclusters,pods,services,pvc,secrets,networkpolicies,"
+    "serviceaccounts,poddisruptionbudgets,ingresses,storageclasses"
+)
+MOMENTS = random.Random(5)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cloud(rig):
+    """An account with the system node that EKS would bring, and nothing else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_REGION", REGION)
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("RAYLIFT_CALLER_CIDR", "203.0.113.7/32")
+        system = node("system-0", "system", "m7i.xlarge", cpu="4", memory="16Gi")
+        system["metadata"]["labels"]["raylift.io/node-group"] = "system"
+        kubectl("create", "-f", "-", text=json.dumps(system))
+        yield
+        kubectl("delete", "node", "system-0")
+
+
+def _shipped(name):
+    return (ROOT / "stacks" / f"Pulumi.{name}.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def dev(cloud, tmp_path_factory):
+    with project(
+        tmp_path_factory.mktemp("dev"), "aws-dev", _shipped("aws-dev")
+    ) as made:
+        yield made
+
+
+def _assert_nothing_is_left():
+    assert leftovers() == []
+    assert objects(KINDS, "--all-namespaces", "-l", "raylift.io/stack") == []
+
+
+def _assert_settled(stack):
+    """Neither another run nor the world as it is gives Pulumi anything to do."""
+    assert "nothing to do" in stack.raylift("up").stderr
+    stack.run("pulumi", "refresh", "--yes", "-s", stack.name)
+    assert "nothing to do" in stack.raylift("preview").stderr
+
+
+def _killed(stack, monkeypatch, after):
+    """`up` in the hands of SIGKILL, so many seconds after it has done a first thing."""
+    monkeypatch.setenv("AWSFAKE_SECONDS", "2")
+    running = stack.start("up", "--yes")
+    said = _until_said(running, r"created |a run was cut off")
+    time.sleep(after)
+    os.killpg(running.pid, signal.SIGKILL)
+    said += running.communicate(timeout=30)[0]
+    assert running.returncode == -signal.SIGKILL, said
+    assert "Traceback" not in said, said
+    time.sleep(3)  # plugins end what they were asked for
+
+
+def _until_said(running, pattern):
+    said = ""
+    for line in running.stdout:
+        said += line
+        if re.match(pattern, line):
+            return said
+    pytest.fail(said)
+
+
+def test_an_up_that_is_killed_again_and_again_is_finished_by_the_last(dev, monkeypatch):
+    for _ in range(3):
+        _killed(dev, monkeypatch, MOMENTS.uniform(0, 6))
+    monkeypatch.delenv("AWSFAKE_SECONDS")
+    dev.raylift("up", "--yes")
+    made = [line.rpartition(" ")[0] for line in leftovers()]
+    once = ("VPC", "EKS cluster", "address", "NAT gateway", "log group", "bucket")
+    assert [made.count(kind) for kind in once] == [1] * len(once), made
+    _assert_settled(dev)
+
+
+def test_a_change_of_the_file_changes_what_it_names_and_nothing_else(dev):
+    text = dev.file.read_text(encoding="utf-8").replace("maxSize: 2\n", "maxSize: 3\n")
+    group = "    - {name: a10g, instanceTypes: [g5.xlarge], maxSize: 1}\n"
+    text = text.replace("  # One small", f"{group}  # One small")
+    days = "  raylift:kubernetes: {logRetentionDays: 3}\n"
+    dev.write(text.replace("  raylift:target: aws\n", f"  raylift:target: aws\n{days}"))
+    said = dev.raylift("up", "--yes").stdout
+    changes = {
+        " ".join(line.split()[1:4]) for line in said.splitlines() if line[:1] in "+~-"
+    }
+    assert changes == {
+        "change aws:cloudwatch/logGroup:LogGroup control-plane-logs",
+        "change aws:eks/nodeGroup:NodeGroup l4",
+        "create aws:ec2/launchTemplate:LaunchTemplate a10g-template",
+        "create aws:eks/nodeGroup:NodeGroup a10g",
+        "change kubernetes:ray.io/v1:RayService ray-service",
+    }
+    _assert_settled(dev)
+    logs = boto3.client("logs").describe_log_groups(logGroupNamePrefix="/aws/eks/")
+    assert [group["retentionInDays"] for group in logs["logGroups"]] == [3]
+
+
+def test_delete_leaves_nothing(dev):
+    assert "is gone" in dev.raylift("delete", "--yes").stdout
+    _assert_nothing_is_left()
+
+
+def test_a_protected_stack_is_deleted_when_its_file_says_so(tmp_path):
+    iam = boto3.client("iam")
+    iam.create_role(RoleName="platform", AssumeRolePolicyDocument="{}")
+    text = _shipped("aws-prod")
+    with project(tmp_path, "aws-prod", text) as prod:
+        _up_without_a_head(prod)
+        assert "nothing to do" in prod.raylift("preview").stderr
+        refused = prod.raylift("delete", "--yes", code=3)
+        assert "raylift:protection.deletionProtection is on" in refused.stderr
+        assert "set it to false and run raylift up -s aws-prod" in refused.stderr
+        assert "deletionProtection: true" in text
+        prod.write(
+            text.replace("deletionProtection: true", "deletionProtection: false")
+        )
+        _up_without_a_head(prod)
+        assert "is gone" in prod.raylift("delete", "--yes").stdout
+    iam.delete_role(RoleName="platform")
+    _assert_nothing_is_left()
+
+
+def _up_without_a_head(stack):
+    """`up` until it waits for the head, whose state nobody keeps: moto has no Redis."""
+    running = stack.start("up", "--yes")
+    said = _until_said(running, "waiting for")
+    running.send_signal(signal.SIGINT)
+    said += running.communicate(timeout=30)[0]
+    assert running.returncode == 130, said
+
+
+def test_pulumi_alone_makes_it_from_a_clean_clone(tmp_path):
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+
+    def pulumi(*words):
+        done = subprocess.run(
+            ["pulumi", *words, "--non-interactive", "-s", "aws-dev"],
+            cwd=clone,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=150,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    pulumi("stack", "select", "--create")
+    assert re.search(r"\+ \d+ to create", pulumi("preview"))
+    made = pulumi("up", "--yes")
+    assert re.search(r"\+ \d+ created", made)
+    assert "EKS cluster aws-dev" in leftovers()
+    pulumi("preview", "--expect-no-changes")
+    pulumi("destroy", "--yes", "--remove")
+    _assert_nothing_is_left()
