@@ -35,6 +35,8 @@ def environment(root: Path, stack_file: Path) -> dict[str, str]:
         )
     if not backend.startswith("https://") and secrets_provider(stack_file) is None:
         _refuse_empty_passphrase()
+    if backend.startswith("file://"):
+        _mend(backend)
     # A kubeconfig of ours names `raylift`, which need not be on the user's PATH.
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     return {"PULUMI_SKIP_UPDATE_CHECK": "true", "PATH": path}
@@ -57,6 +59,18 @@ def backend_of(root: Path) -> str:
     except (OSError, ValueError):
         return ""
     return str(credentials.get("current") or "")
+
+
+def _mend(backend: str) -> None:
+    """Remove the empty note that a killed Pulumi leaves beside a state in a file.
+
+    The state is whole, as it is written aside and renamed, but with an empty note it is
+    not read ("failed to load checkpoint: EOF"); without one it is (gocloud's fileblob).
+    """
+    folder = Path(backend.removeprefix("file://").partition("?")[0]).expanduser()
+    for note in (folder / ".pulumi").glob("stacks/**/*.json.attrs"):
+        if not note.stat().st_size:
+            note.unlink()
 
 
 def secrets_provider(stack_file: Path) -> str | None:

@@ -6,11 +6,12 @@ name, or be there twice and cost money unseen.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from infra.aws.begun import BegunInAws
-from infra.kubernetes.begun import HELM, BegunInCluster
+from infra.kubernetes.begun import BegunInCluster
 from infra.kubernetes.config import Kubernetes
 from infra.kubernetes.facts import access, access_by
 from infra.pending import begun
@@ -38,16 +39,18 @@ def look_for(stack: str, state: Deployment, say: Callable[[str], None]) -> Found
     resources = (state.deployment or {}).get("resources") or []
     known = {resource["id"] for resource in resources if resource.get("id")}
     providers = {f"{r['urn']}::{r.get('id')}": r for r in resources}
+    looking = functools.cache(lambda ref: _looking(stack, providers[ref]))
     found = Found()
     for words, resource in begun(state).items():
-        provider = providers.get(resource.get("provider", ""))
-        ident = _find(stack, resource, provider, known) if provider else None
-        if not ident or provider is None:
+        ref, inputs = resource.get("provider", ""), resource.get("inputs", {})
+        place = looking(ref) if ref in providers else None
+        ident = place.find(resource["type"], inputs, known) if place else None
+        if place is None or ident is None:
             say(f"a run was cut off while {words}: made anew")
             continue
         say(f"a run was cut off while {words}: {ident} is taken over if it is there")
         known.add(ident)
-        if _is_usable(stack, resource, provider, ident):
+        if place.becomes_usable(resource["type"], ident):
             found.resources.append((ident, resource))
         else:
             found.broken.append(resource["urn"])
@@ -55,24 +58,14 @@ def look_for(stack: str, state: Deployment, say: Callable[[str], None]) -> Found
     return found
 
 
-def _find(
-    stack: str, resource: dict[str, Any], provider: dict[str, Any], known: set[str]
-) -> str | None:
-    kind, inputs = resource["type"], resource.get("inputs", {})
+def _looking(
+    stack: str, provider: dict[str, Any]
+) -> BegunInAws | BegunInCluster | None:
     if provider["type"] == "pulumi:providers:aws":
-        return BegunInAws(stack, provider).find(kind, inputs, known)
+        return BegunInAws(stack, provider)
     if provider["type"] == "pulumi:providers:kubernetes":
-        return BegunInCluster(stack, _access(provider["inputs"])).find(kind, inputs)
+        return BegunInCluster(stack, _access(provider["inputs"]))
     return None
-
-
-def _is_usable(
-    stack: str, resource: dict[str, Any], provider: dict[str, Any], ident: str
-) -> bool:
-    kind = resource["type"]
-    if provider["type"] == "pulumi:providers:aws":
-        return BegunInAws(stack, provider).becomes_usable(kind, ident)
-    return bool(kind != HELM)  # a chart may be half installed
 
 
 def _access(inputs: dict[str, Any]) -> Any:  # noqa: ANN401 lightkube's SingleConfig

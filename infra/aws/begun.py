@@ -29,6 +29,7 @@ _NAMED = {
     "aws:elasticache/subnetGroup:SubnetGroup": "{name}",
     "aws:iam/role:Role": "{name}",
     "aws:iam/rolePolicy:RolePolicy": "{role}:{name}",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "{role}/{policyArn}",
     "aws:s3/bucket:Bucket": "{bucket}",
 }
 

@@ -11,7 +11,7 @@ from raylift.errors import Denied, Unreachable
 if TYPE_CHECKING:
     from lightkube.config.kubeconfig import SingleConfig
 
-HELM = "kubernetes:helm.sh/v3:Release"
+_HELM = "kubernetes:helm.sh/v3:Release"
 
 
 class BegunInCluster:
@@ -25,19 +25,23 @@ class BegunInCluster:
         self._http = Client(access, ConnectionParams(timeout=timeout, trust_env=False))
         self._stack = stack
 
-    def find(self, kind: str, inputs: dict[str, Any]) -> str | None:
+    def find(self, kind: str, inputs: dict[str, Any], _: set[str]) -> str | None:
         """The ID of what was to be made of these inputs, if it is there and ours.
 
         Raises:
             Denied, Unreachable: the API server does not say.
         """
-        if kind == HELM:
+        if kind == _HELM:
             return self._release(inputs)
         found = self._get(_path(inputs))
         labels = found["metadata"].get("labels", {}) if found else {}
         if labels.get(STACK_LABEL) != self._stack:
             return None
         return _identifier(inputs["metadata"])
+
+    def becomes_usable(self, kind: str, _: str) -> bool:
+        """A chart may be half installed; an object is there or not."""
+        return bool(kind != _HELM)
 
     def _release(self, inputs: dict[str, Any]) -> str | None:
         """Helm keeps what it has installed in Secrets."""

@@ -8,6 +8,7 @@ from moto import mock_aws
 from pulumi.automation import Deployment
 
 from infra.aws.begun import BegunInAws
+from infra.backend import environment
 from infra.pending import begun, pending, unread, without_pending
 
 REGION = "us-west-2"
@@ -82,3 +83,14 @@ def test_what_is_found_is_the_stacks_until_more_is_read_of_it():
     assert unread(after) == [new["urn"], instead["urn"]]
     new["outputs"] = {"a": 1, "arn": "y"}
     assert unread(after) == [instead["urn"]]
+
+
+def test_an_empty_note_beside_a_state_goes_and_another_stays(tmp_path, monkeypatch):
+    folder = tmp_path / ".pulumi" / "stacks" / "raylift"
+    folder.mkdir(parents=True)
+    for name, text in (("killed", ""), ("whole", "{}")):
+        (folder / f"{name}.json.attrs").write_text(text)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}?no_tmp_dir=true")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    environment(tmp_path, tmp_path / "Pulumi.killed.yaml")
+    assert [path.name for path in folder.iterdir()] == ["whole.json.attrs"]
