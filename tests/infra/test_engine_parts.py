@@ -11,13 +11,11 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pulumi.automation import Deployment
 
 from infra.aws.account import caller_cidr
 from infra.aws.eks_token import credential
 from infra.aws.subnets import share_out
 from infra.backend import backend_of, environment, holder_of
-from infra.pending import pending, without_pending
 from infra.steps import Steps
 from raylift.errors import Denied, InputFailed
 
@@ -69,19 +67,6 @@ def test_what_changes_nothing_is_no_step(op):
     assert steps.changes() == []
     assert steps.end(_event(op).urn) is None
     assert steps.slowest() == ""
-
-
-def test_a_cut_off_run_is_named_and_dropped_and_nothing_else():
-    begun = {
-        "resource": {"type": "aws:ec2/vpc:Vpc", "urn": "urn:…::vpc"},
-        "type": "creating",
-    }
-    state = Deployment(
-        version=3, deployment={"resources": [1], "pending_operations": [begun]}
-    )
-    assert pending(state) == ["creating aws:ec2/vpc:Vpc vpc"]
-    assert without_pending(state).deployment == {"resources": [1]}
-    assert pending(without_pending(state)) == []
 
 
 @pytest.fixture
