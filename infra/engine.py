@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from infra.config import StackConfig
     from infra.kubernetes.facts import Facts
-    from infra.stack import Change
+    from infra.stack import Change, Say
 
 OLDEST = "3.238.0"
 _PLUGIN = re.compile(r"resource plugin '?pulumi-resource-(\w+)'?|plugin (\w+)-v?[\d.]+")
@@ -130,9 +130,7 @@ class PulumiStack:
             _refuse_loss(changes)
         return changes
 
-    def up(
-        self, *, progress: Callable[[str], None], restart: bool = False
-    ) -> ClusterOutputs:
+    def up(self, *, progress: Say, restart: bool = False) -> ClusterOutputs:
         """Make the stack what its file says; returns once Ray's head answers."""
         del restart  # asked for in preview
         api, facts = self._created(), self._facts
@@ -179,7 +177,7 @@ class PulumiStack:
             raise self._told(error, _Run()) from None
         return {key: output.value for key, output in outputs.items()}
 
-    def destroy(self, *, progress: Callable[[str], None]) -> bool:
+    def destroy(self, *, progress: Say) -> bool:
         """Remove everything, in the order that the dependencies say.
 
         Raises:
@@ -321,7 +319,7 @@ class PulumiStack:
         run: _Run,
         operation: Callable[[], Any],
         *,
-        say: Callable[[str], None] = lambda _: None,
+        say: Say = lambda _: None,
     ) -> None:
         """Run one operation; frees a lock that a dead process of this machine left."""
         with Interrupts(say) as interrupts:
@@ -340,7 +338,7 @@ class PulumiStack:
                     raise KeyboardInterrupt from None
                 raise self._told(error, run) from None
 
-    def _finish(self, api: automation.Stack, say: Callable[[str], None]) -> None:
+    def _finish(self, api: automation.Stack, say: Say) -> None:
         """Give the state what a killed run had begun, and take away what is of no use.
 
         Raises:
@@ -409,7 +407,7 @@ def _refuse_loss(changes: list[Change]) -> None:
             )
 
 
-def _events(run: _Run, say: Callable[[str], None] | None) -> dict[str, Any]:
+def _events(run: _Run, say: Say | None) -> dict[str, Any]:
     """Arguments of an operation whose events alone are of interest."""
     return {
         "on_event": lambda event: _note(run, event, say),
@@ -418,7 +416,7 @@ def _events(run: _Run, say: Callable[[str], None] | None) -> dict[str, Any]:
     }
 
 
-def _note(run: _Run, event: Any, say: Callable[[str], None] | None) -> None:  # noqa: ANN401 Pulumi's
+def _note(run: _Run, event: Any, say: Say | None) -> None:  # noqa: ANN401 Pulumi's
     """One event of the engine. Pulumi calls this from a thread of its own."""
     if before := event.resource_pre_event:
         run.steps.begin(before.metadata)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from infra.config import StackConfig
     from raylift.outputs import ClusterOutputs, StackOutputs
+
+
+# Progress: a line, or something whose text is one.
+Say: TypeAlias = "Callable[[object], None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Stack(Protocol):
         """What `up` would change; empty when there is nothing to do."""
 
     def up(
-        self, *, progress: Callable[[str], None], restart: bool = False
+        self, *, progress: Say, restart: bool = False
     ) -> StackOutputs | ClusterOutputs:
         """Make the stack what its file says."""
 
@@ -56,7 +60,7 @@ class Stack(Protocol):
             CannotWork: it is not up.
         """
 
-    def destroy(self, *, progress: Callable[[str], None]) -> bool:
+    def destroy(self, *, progress: Say) -> bool:
         """End everything of the stack; False when there was nothing.
 
         Raises:

@@ -50,6 +50,19 @@ class Step:
         return f"{self.kind} {self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What the engine has done to a resource, and in how many seconds."""
+
+    action: str
+    kind: str
+    name: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.kind} {self.name} ({self.seconds:.1f} s)"
+
+
 @dataclass
 class Steps:
     """All steps of one operation, in the order in which they began."""
@@ -74,13 +87,13 @@ class Steps:
         self.begun[step.urn] = before if before and before.differs else step
         self._since.setdefault(step.urn, time.monotonic())
 
-    def end(self, urn: str) -> str | None:
-        """Note that a step is done; a line about it, if it did anything."""
+    def end(self, urn: str) -> Done | None:
+        """Note that a step is done; what it did, if it did anything."""
         step = self.begun.get(urn)
         if step is None:
             return None
-        self._took[urn] = time.monotonic() - self._since[urn]
-        return f"{_DONE[step.action]} {step} ({self._took[urn]:.1f} s)"
+        self._took[urn] = took = time.monotonic() - self._since[urn]
+        return Done(_DONE[step.action], step.kind, step.name, round(took, 1))
 
     def running(self) -> list[tuple[str, float]]:
         """What is being done, the longest first, and for how many seconds already."""

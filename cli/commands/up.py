@@ -82,7 +82,8 @@ def _provision(
         question = f"This makes {len(changes)} changes to stack '{stack.name}'."
         terminal.confirm(question, answer=stack.name, yes=options.yes)
     with view.Running(stack.running):
-        return stack.up(progress=terminal.say, restart=options.restart)
+        say = terminal.say_json if options.as_json else terminal.say
+        return stack.up(progress=say, restart=options.restart)
 
 
 def wait_until_ready(

@@ -6,6 +6,7 @@ no cursor movement, and a needed question is an error that names `--yes`.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 
@@ -50,9 +51,17 @@ def print_json(value: object) -> None:
     out.print(json.dumps(value, indent=2), markup=False)
 
 
-def say(text: str) -> None:
+def say(text: object) -> None:
     """A line about what is going on, on stderr."""
-    err.print(escape(text))
+    err.print(escape(str(text)))
+
+
+def say_json(told: object) -> None:
+    """The same for a program: a line of JSON, with the parts of what has parts."""
+    parts = {"message": told}
+    if dataclasses.is_dataclass(told) and not isinstance(told, type):
+        parts = dataclasses.asdict(told)
+    err.print(json.dumps(parts), markup=False)
 
 
 def show(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import socket
 import urllib.parse
@@ -155,3 +156,21 @@ def test_no_credentials_are_a_denial(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(Denied, match="no AWS credentials"):
         credential("demo", region="us-west-2", profile=None)
+
+
+def test_what_is_done_is_a_line_for_a_person_and_parts_for_a_program(capsys):
+    from cli.output.terminal import say, say_json
+
+    steps = Steps()
+    steps.begin(_event("create"))
+    assert [what for what, _ in steps.running()] == ["aws:ec2/vpc:Vpc vpc"]
+    done = steps.end(_event("create").urn)
+    assert steps.running() == []
+    say(done)
+    say_json(done)
+    say_json("waiting for the head")
+    line, parts, message = capsys.readouterr().err.splitlines()
+    assert line == "created aws:ec2/vpc:Vpc vpc (0.0 s)"
+    told = {"action": "created", "kind": "aws:ec2/vpc:Vpc", "name": "vpc"}
+    assert json.loads(parts) == told | {"seconds": 0.0}
+    assert json.loads(message) == {"message": "waiting for the head"}
