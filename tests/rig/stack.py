@@ -50,8 +50,9 @@ class Stack:
         return subprocess.Popen(
             ["raylift", *words, "-s", self.name],
             cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             start_new_session=True,
         )
 

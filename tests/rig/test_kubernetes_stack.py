@@ -183,7 +183,8 @@ def test_a_stack_that_somebody_holds_is_a_conflict_that_names_him(stack):
     os.killpg(held.pid, signal.SIGSTOP)
     refused = stack.raylift("up", "--yes", code=None)
     os.killpg(held.pid, signal.SIGCONT)
-    assert held.wait(timeout=120) == 0
+    said, _ = held.communicate(timeout=120)
+    assert held.returncode == 0, said
     assert refused.returncode == 5, refused.stderr
     assert re.search(r"is locked by \S+@\S+ \(pid \d+\) since", refused.stderr)
 
@@ -202,7 +203,7 @@ def test_a_killed_up_is_finished_by_the_next_one(stack):
     killed = stack.start("up", "--yes")
     wait_until(_is_locked, seconds=30, every=0.05)
     os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
+    killed.communicate()
     said = stack.raylift("up", "--yes").stderr
     assert "is freed: that process is gone" in said
     assert "nothing to do" in stack.raylift("up", "--yes").stderr
