@@ -6,6 +6,7 @@ stack file; neither is written, and the user's own choice of a stack stays as it
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import re
@@ -18,6 +19,7 @@ from pulumi.automation._stack import StackInitMode
 from pulumi.automation.errors import (
     CommandError,
     InvalidVersionError,
+    StackAlreadyExistsError,
     StackNotFoundError,
 )
 
@@ -311,7 +313,7 @@ class PulumiStack:
             self._refuse_another_cluster(kept, facts.uid)
         if kept is None:
             api = self._api()
-            self._operate(_Run(), lambda: api.workspace.create_stack(self.name))
+            self._operate(_Run(), lambda: _create(api))
         return self._api()
 
     def _operate(
@@ -395,6 +397,12 @@ class PulumiStack:
             f"stack '{self.name}' is locked by {holder_of(text) or 'somebody else'}",
             hint=f"if that run is gone: pulumi cancel --stack {self.name}",
         )
+
+
+def _create(api: automation.Stack) -> None:
+    """Make the stack in the backend, if nobody has been faster."""
+    with contextlib.suppress(StackAlreadyExistsError):
+        api.workspace.create_stack(api.name)
 
 
 def _refuse_loss(changes: list[Change]) -> None:
