@@ -36,7 +36,7 @@ $(CHECKOV)/.ready: tests/security/requirements.txt
 	$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-# Under a minute: style, types, architecture, and every test that needs neither Ray nor a rig.
+# About a minute: style, types, architecture, and every test that needs neither Ray nor a rig.
 check: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
