@@ -93,7 +93,6 @@ class PulumiStack:
         self.name = name
         self._file = stack_file
         self._root = stack_file.parent.parent
-        self._is_current = False
         self._run = _Run()
 
     def running(self) -> list[tuple[str, float]]:
@@ -127,7 +126,6 @@ class PulumiStack:
             ),
         )
         changes = run.steps.changes()
-        self._is_current = not changes
         if not restart:
             _refuse_loss(changes)
         return changes
@@ -139,16 +137,16 @@ class PulumiStack:
         run = self._run = _Run()
         self._finish(api, progress)
         before = self._seen()
-        if not self._is_current:
-            self._operate(
-                run,
-                lambda: api.up(
-                    program=self._program(facts),
-                    parallel=_PARALLEL,
-                    **_events(run, progress),
-                ),
-                say=progress,
-            )
+        # Also where nothing changes: it takes the lock, and frees a dead one's.
+        self._operate(
+            run,
+            lambda: api.up(
+                program=self._program(facts),
+                parallel=_PARALLEL,
+                **_events(run, progress),
+            ),
+            say=progress,
+        )
         if slowest := run.steps.slowest():
             progress(f"slowest: {slowest}")
         outputs = self.outputs()
