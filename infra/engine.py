@@ -170,7 +170,7 @@ class PulumiStack:
     def _kept(self) -> dict[str, Any] | None:
         """The outputs in the stack's state; None where there is no such state."""
         try:
-            outputs = self._api().outputs()
+            outputs = self._api.outputs()
         except StackNotFoundError:
             return None
         except CommandError as error:
@@ -185,15 +185,16 @@ class PulumiStack:
                 go with it.
             LeftBehind: the engine could not remove something; it is named.
         """
-        run, api = _Run(), self._api()
+        run, api = _Run(), self._api
         self._run = run
         kept = self._kept()
         if kept is None:
             return False
+        state = api.export_stack()
         if isinstance(self.config, KubernetesConfig):
             self._refuse_another_cluster(kept, uid_of(access(self.config.kubernetes)))
-            self._refuse_foreign(api, self.config)
-        if guarded := protected(api.export_stack()):
+            self._refuse_foreign(state, self.config)
+        if guarded := protected(state):
             raise CannotWork(
                 f"raylift:protection.deletionProtection is on: it keeps {guarded[0]}",
                 hint=f"set it to false and run raylift up -s {self.name} first",
@@ -226,9 +227,11 @@ class PulumiStack:
                 hint="kubectl config use-context, or set raylift:kubernetes.context",
             )
 
-    def _refuse_foreign(self, api: automation.Stack, config: KubernetesConfig) -> None:
+    def _refuse_foreign(
+        self, state: automation.Deployment, config: KubernetesConfig
+    ) -> None:
         """Keep what others have put into a namespace that goes with the stack."""
-        resources = (api.export_stack().deployment or {}).get("resources") or []
+        resources = (state.deployment or {}).get("resources") or []
         if not any(r["urn"].endswith(_NAMESPACE) for r in resources):
             return
         named = config.kubernetes
@@ -275,8 +278,9 @@ class PulumiStack:
 
         return program
 
+    @functools.cached_property
     def _api(self) -> automation.Stack:
-        """Pulumi's Automation API for the stack.
+        """Pulumi's Automation API for the stack; made once, as it asks for a version.
 
         Raises:
             CannotWork: Pulumi's command line is missing or too old.
@@ -310,9 +314,8 @@ class PulumiStack:
         if facts and kept:
             self._refuse_another_cluster(kept, facts.uid)
         if kept is None:
-            api = self._api()
-            self._operate(_Run(), lambda: _create(api))
-        return self._api()
+            self._operate(_Run(), lambda: _create(self._api))
+        return self._api
 
     def _operate(
         self,
@@ -331,7 +334,7 @@ class PulumiStack:
                     if holder is None or not holder.is_dead():
                         raise
                     say(f"the lock of {holder} is freed: that process is gone")
-                    self._api().cancel()
+                    self._api.cancel()
                     operation()
             except CommandError as error:
                 if interrupts.count:
