@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from infra.aws.begun import BegunInAws
+from infra.kubernetes.api import Api, access, access_by
 from infra.kubernetes.begun import BegunInCluster
 from infra.kubernetes.config import Kubernetes
-from infra.kubernetes.facts import access, access_by
 from infra.pending import begun
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _looking(
     if provider["type"] == "pulumi:providers:aws":
         return BegunInAws(stack, provider)
     if provider["type"] == "pulumi:providers:kubernetes":
-        return BegunInCluster(stack, _access(provider["inputs"]))
+        return BegunInCluster(stack, Api(_access(provider["inputs"])))
     return None
 
 

@@ -6,10 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from infra.kubernetes.ray_service import STACK_LABEL
-from raylift.errors import Denied, Unreachable
 
 if TYPE_CHECKING:
-    from lightkube.config.kubeconfig import SingleConfig
+    from infra.kubernetes.api import Api
 
 _HELM = "kubernetes:helm.sh/v3:Release"
 
@@ -17,23 +16,15 @@ _HELM = "kubernetes:helm.sh/v3:Release"
 class BegunInCluster:
     """Looks for objects that carry the label of one stack."""
 
-    def __init__(self, stack: str, access: SingleConfig) -> None:
-        import httpx2
-        from lightkube.config.client_adapter import Client, ConnectionParams
-
-        timeout = httpx2.Timeout(10)
-        self._http = Client(access, ConnectionParams(timeout=timeout, trust_env=False))
+    def __init__(self, stack: str, api: Api) -> None:
         self._stack = stack
+        self._api = api
 
     def find(self, kind: str, inputs: dict[str, Any], _: set[str]) -> str | None:
-        """The ID of what was to be made of these inputs, if it is there and ours.
-
-        Raises:
-            Denied, Unreachable: the API server does not say.
-        """
+        """The ID of what was to be made of these inputs, if it is there and ours."""
         if kind == _HELM:
             return self._release(inputs)
-        found = self._get(_path(inputs))
+        found = self._api.get(_path(inputs))
         labels = found["metadata"].get("labels", {}) if found else {}
         if labels.get(STACK_LABEL) != self._stack:
             return None
@@ -47,24 +38,8 @@ class BegunInCluster:
         """Helm keeps what it has installed in Secrets."""
         named = {"labelSelector": f"owner=helm,name={inputs['name']}"}
         path = f"/api/v1/namespaces/{inputs['namespace']}/secrets"
-        found = self._get(path, **named)
-        is_there = bool(found and found["items"])
+        is_there = bool(self._api.items(path, **named))
         return f"{inputs['namespace']}/{inputs['name']}" if is_there else None
-
-    def _get(self, path: str, **query: str) -> Any:  # noqa: ANN401 JSON, or None
-        import httpx2
-        from lightkube.core.exceptions import ConfigError
-
-        try:
-            answer = self._http.get(path, params=query)
-        except ConfigError as error:
-            raise Denied(f"no token for the Kubernetes API server: {error}") from None
-        except httpx2.HTTPError as error:
-            text = f"the Kubernetes API server does not answer: {error}"
-            raise Unreachable(text) from None
-        if answer.status_code in (401, 403):
-            raise Denied(f"the Kubernetes API server refuses: {answer.text}")
-        return answer.json() if answer.is_success else None
 
 
 def _identifier(metadata: dict[str, Any]) -> str:

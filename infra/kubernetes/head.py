@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import base64
 import copy
-import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from infra.kubernetes.ray_service import DASHBOARD_PORT
-from raylift.errors import CannotWork, Denied, Unreachable
+from raylift.errors import CannotWork, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightkube.config.kubeconfig import SingleConfig
+    from infra.kubernetes.api import Api
 
 # Who owns spec.serveConfigV2; Pulumi owns the rest.
 DEPLOYER = "raylift"
@@ -47,23 +46,11 @@ class Seen:
 class RayServiceWatch:
     """The Ray service of a stack, asked through the API server."""
 
-    def __init__(self, access: SingleConfig, namespace: str, stack: str) -> None:
-        import httpx2
-        from lightkube.config.client_adapter import Client, ConnectionParams
-
-        timeout = httpx2.Timeout(10)
-        self._http = Client(access, ConnectionParams(timeout=timeout, trust_env=False))
+    def __init__(self, api: Api, namespace: str, stack: str) -> None:
+        self._api = api
         self._core = f"/api/v1/namespaces/{namespace}"
         self._ray = f"/apis/ray.io/v1/namespaces/{namespace}"
         self._stack = stack
-
-    def __enter__(self) -> Self:
-        """Itself; connections are kept until the end."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def look(self) -> Seen:
         """The service as it is now; both parts None where there is none."""
@@ -78,7 +65,7 @@ class RayServiceWatch:
 
         Raises:
             CannotWork: the head's pod can never start, with the reason.
-            Denied: there is no token for the API server.
+            Denied: the API server refuses.
             Unreachable: it took too long.
         """
         self._seed()
@@ -112,7 +99,7 @@ class RayServiceWatch:
             "spec": {"serveConfigV2": "applications: []\n"},
         }
         place = f"{self._ray}/rayservices/{self._stack}"
-        self._patch(place, body, "apply-patch+yaml", fieldManager=DEPLOYER)
+        self._api.patch(place, body, "apply-patch+yaml", fieldManager=DEPLOYER)
 
     def _pass_bounds_on(self) -> None:
         """The bounds of worker groups, which KubeRay leaves as they were."""
@@ -129,12 +116,18 @@ class RayServiceWatch:
                 "metadata": {"resourceVersion": version},
                 "spec": {"workerGroupSpecs": groups},
             }
-            self._patch(place, body, "merge-patch+json")
+            self._api.patch(place, body, "merge-patch+json")
 
     # --- what there is
 
     def _waiting_for(self, outdated: tuple[str, int] | None) -> str:
         """What is not there yet; empty once the head answers."""
+        try:
+            return self._missing(outdated)
+        except Unreachable as error:  # a control plane may be replaced meanwhile
+            return str(error)
+
+    def _missing(self, outdated: tuple[str, int] | None) -> str:
         ray = self._cluster()
         if ray is None or _identity(ray) == outdated:
             return "waiting for KubeRay to raise the Ray cluster"
@@ -146,14 +139,14 @@ class RayServiceWatch:
         return "" if self._answers(name) else "waiting for Ray's dashboard"
 
     def _service(self) -> Any:  # noqa: ANN401 JSON, or None
-        return self._get(f"{self._ray}/rayservices/{self._stack}")
+        return self._api.get(f"{self._ray}/rayservices/{self._stack}")
 
     def _cluster(self) -> Any:  # noqa: ANN401 JSON, or None
         """The cluster that is becoming the active one, else the one that is."""
         status = (self._service() or {}).get("status") or {}
         for which in ("pendingServiceStatus", "activeServiceStatus"):
             if name := (status.get(which) or {}).get("rayClusterName"):
-                return self._get(f"{self._ray}/rayclusters/{name}")
+                return self._api.get(f"{self._ray}/rayclusters/{name}")
         return None
 
     def _trouble(self, name: str) -> str:
@@ -163,8 +156,7 @@ class RayServiceWatch:
             CannotWork: it never will.
         """
         selector = f"ray.io/cluster={name},ray.io/node-type=head"
-        found = self._get(f"{self._core}/pods", labelSelector=selector) or {}
-        for pod in found.get("items", []):
+        for pod in self._api.items(f"{self._core}/pods", labelSelector=selector):
             for condition in pod["status"].get("conditions") or []:
                 if (
                     condition["type"] == "PodScheduled"
@@ -181,35 +173,14 @@ class RayServiceWatch:
 
     def _answers(self, cluster: str) -> bool:
         """Whether the dashboard answers to the cluster's own token."""
-        secret = self._get(f"{self._core}/secrets/{cluster}")
+        secret = self._api.get(f"{self._core}/secrets/{cluster}")
         if not secret:
             return False
         token = base64.b64decode(secret["data"]["auth_token"]).decode()
         service = f"{cluster}-head-svc:{DASHBOARD_PORT}"
         path = f"{self._core}/services/{service}/proxy/api/version"
-        answer = self._ask("GET", path, headers={_TOKEN_HEADER: f"Bearer {token}"})
-        return answer is not None and answer.is_success
-
-    def _get(self, path: str, **query: str) -> Any:  # noqa: ANN401 JSON, or None
-        answer = self._ask("GET", path, params=query)
-        return answer.json() if answer is not None and answer.is_success else None
-
-    def _patch(self, path: str, body: dict[str, Any], kind: str, **query: str) -> None:
-        """A change; one that comes too late for the object is made by the next run."""
-        headers = {"Content-Type": f"application/{kind}"}
-        content = json.dumps(body)
-        self._ask("PATCH", path, content=content, params=query, headers=headers)
-
-    def _ask(self, method: str, path: str, **more: Any) -> Any:  # noqa: ANN401 an answer, or None
-        import httpx2
-        from lightkube.core.exceptions import ConfigError
-
-        try:
-            return self._http.request(method, path, **more)
-        except httpx2.HTTPError:
-            return None
-        except ConfigError as error:
-            raise Denied(f"no token for the Kubernetes API server: {error}") from None
+        headers = {_TOKEN_HEADER: f"Bearer {token}"}
+        return bool(self._api.ask("GET", path, headers=headers).is_success)
 
 
 def _identity(ray: Any) -> tuple[str, int] | None:  # noqa: ANN401 JSON, or None

@@ -1,0 +1,164 @@
+"""The API server of a cluster: which one a stack means, and plain questions to it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from raylift.errors import CannotWork, Denied, InputFailed, Unreachable
+from raylift.wording import did_you_mean, printable
+
+if TYPE_CHECKING:
+    import httpx2
+    from lightkube.config.kubeconfig import SingleConfig
+
+    from infra.kubernetes.config import Kubernetes
+
+_SECONDS = 10
+_PLUGIN_API = "client.authentication.k8s.io/v1beta1"
+_OURSELVES = "raylift"
+_GONE, _CONFLICT = 404, 409
+_REFUSED, _BUSY = (401, 403), (429, 500, 502, 503, 504)
+
+
+def access(named: Kubernetes) -> SingleConfig:
+    """The cluster that a stack file names, as the kubeconfig describes it.
+
+    Raises:
+        InputFailed: there is no such kubeconfig or context.
+    """
+    from lightkube import KubeConfig
+    from lightkube.core.exceptions import ConfigError
+
+    try:
+        if named.kubeconfig:
+            loaded = KubeConfig.from_file(Path(named.kubeconfig).expanduser())
+        else:
+            loaded = KubeConfig.from_env()
+    except ConfigError as error:
+        text = printable(str(error), limit=200)
+        raise InputFailed.at("raylift:kubernetes.kubeconfig", text) from None
+    wanted = named.context or loaded.current_context
+    if wanted not in loaded.contexts:
+        known = sorted(loaded.contexts)
+        text = f"'{wanted}' is not in the kubeconfig" if wanted else "none is current"
+        raise InputFailed.at(
+            "raylift:kubernetes.context",
+            f"{text}{did_you_mean(wanted or '', known)}",
+            hint=f"contexts here: {', '.join(known) or 'none'}",
+        )
+    return _by_its_plugin(loaded.get(wanted))
+
+
+def access_by(text: str) -> SingleConfig:
+    """The cluster that the text of a kubeconfig describes."""
+    from lightkube import KubeConfig
+
+    return _by_its_plugin(KubeConfig.from_dict(json.loads(text)).get())
+
+
+def _by_its_plugin(found: Any) -> SingleConfig:  # noqa: ANN401 lightkube may have none
+    """An entry whose plugin for tokens, if it has one, lightkube runs.
+
+    It refuses `v1`, though it treats every version alike; and `raylift` itself need not
+    be on the user's PATH.
+    """
+    plugin = found.user.exec if found.user else None
+    if plugin:
+        plugin.apiVersion = _PLUGIN_API
+        if plugin.command == _OURSELVES:
+            plugin.command = str(Path(sys.executable).parent / _OURSELVES)
+    return cast("SingleConfig", found)
+
+
+class Api:
+    """An API server, asked with the credentials of a kubeconfig's entry.
+
+    Every question raises:
+        Denied: there is no token for it, or it refuses.
+        Unreachable: it does not answer, or not now.
+        CannotWork: it answers with another error.
+    """
+
+    def __init__(self, entry: SingleConfig) -> None:
+        import httpx2
+        from lightkube.config.client_adapter import Client, ConnectionParams
+
+        timeout = httpx2.Timeout(_SECONDS)
+        self._http = Client(entry, ConnectionParams(timeout=timeout, trust_env=False))
+
+    def __enter__(self) -> Self:
+        """Itself; connections are kept until the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 JSON
+        """What is at a path; None where nothing is."""
+        answer = self.ask("GET", path, params=query)
+        return None if answer.status_code == _GONE else _told(answer).json()
+
+    def items(self, path: str, **query: str) -> list[Any]:
+        """Objects of a list; none where the cluster does not have their kind."""
+        found = self.get(path, **query)
+        return list(found["items"]) if found else []
+
+    def create(self, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 JSON
+        """The object that came of a body."""
+        return _told(self.ask("POST", path, json=body)).json()
+
+    def patch(self, path: str, body: dict[str, Any], kind: str, **query: str) -> None:
+        """Change an object by a patch of a kind, such as `merge-patch+json`.
+
+        One that comes too late, as the object is gone or another, changes nothing.
+        """
+        headers = {"Content-Type": f"application/{kind}"}
+        content = json.dumps(body)
+        answer = self.ask("PATCH", path, content=content, params=query, headers=headers)
+        if answer.status_code not in (_GONE, _CONFLICT):
+            _told(answer)
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:  # noqa: ANN401 httpx2's
+        """An answer, whatever its status."""
+        import httpx2
+        from lightkube.core.exceptions import ConfigError
+
+        try:
+            return self._http.request(method, path, **more)
+        except ConfigError as error:
+            raise Denied(f"no token for the Kubernetes API server: {error}") from None
+        except httpx2.HTTPError as error:
+            raise _silent(str(error)) from None
+
+
+def _told(answer: httpx2.Response) -> httpx2.Response:
+    """An answer that is none of an error."""
+    if answer.is_success:
+        return answer
+    text = _message(answer)
+    if answer.status_code in _REFUSED:
+        raise Denied(
+            f"the Kubernetes API server refuses: {text}", hint="kubectl auth whoami"
+        )
+    if answer.status_code in _BUSY:
+        raise _silent(text)
+    raise CannotWork(f"the Kubernetes API server says: {text}")
+
+
+def _silent(why: str) -> Unreachable:
+    return Unreachable(
+        f"the Kubernetes API server does not answer: {why}", hint="kubectl cluster-info"
+    )
+
+
+def _message(answer: httpx2.Response) -> str:
+    """The message of Kubernetes' Status object, or the text of whatever answered."""
+    try:
+        text = answer.json()["message"]
+    except (ValueError, KeyError, TypeError):
+        text = answer.text or f"HTTP {answer.status_code}"
+    return printable(str(text), limit=200)

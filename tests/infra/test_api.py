@@ -1,0 +1,139 @@
+"""The API server's answers as errors of ours, from a real server on loopback."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from infra.kubernetes.api import Api, access, access_by
+from infra.kubernetes.config import Kubernetes
+from raylift.errors import CannotWork, Denied, InputFailed, Unreachable
+
+STATUS = {"kind": "Status", "message": "nodes is forbidden: no"}
+ANSWERS = {
+    "/list": (200, {"items": [{"kind": "Node"}]}),
+    "/gone": (404, STATUS),
+    "/unauthorized": (401, STATUS),
+    "/forbidden": (403, STATUS),
+    "/conflict": (409, STATUS),
+    "/invalid": (422, STATUS),
+    "/busy": (503, STATUS),
+    "/proxy": (502, "<html>\x1b[31mbad gateway</html>"),
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        code, body = ANSWERS[self.path.partition("?")[0]]
+        text = body if isinstance(body, str) else json.dumps(body)
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    do_POST = do_PATCH = do_GET  # noqa: N815 as above
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def url():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def kubeconfig(url, **user):
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "here",
+            "clusters": [{"name": "c", "cluster": {"server": url}}],
+            "users": [{"name": "u", "user": user}],
+            "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+        }
+    )
+
+
+@pytest.fixture
+def api(url):
+    with Api(access_by(kubeconfig(url, token="t"))) as api:
+        yield api
+
+
+def test_what_is_there_is_told_and_what_is_not_is_none(api):
+    assert api.get("/list") == {"items": [{"kind": "Node"}]}
+    assert api.items("/list") == [{"kind": "Node"}]
+    assert api.get("/gone") is None
+    assert api.items("/gone") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "text"),
+    [
+        ("/unauthorized", Denied, "API server refuses: nodes is forbidden: no"),
+        ("/forbidden", Denied, "API server refuses: nodes is forbidden: no"),
+        ("/invalid", CannotWork, "API server says: nodes is forbidden: no"),
+        ("/busy", Unreachable, "does not answer: nodes is forbidden: no"),
+        ("/proxy", Unreachable, "does not answer: <html>"),
+    ],
+)
+def test_a_refusal_is_an_error_with_the_servers_reason(api, path, error, text):
+    for ask in (
+        lambda: api.get(path),
+        lambda: api.create(path, {}),
+        lambda: api.patch(path, {}, "merge-patch+json"),
+    ):
+        with pytest.raises(error, match=text) as caught:
+            ask()
+        assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/gone", "/conflict"])
+def test_a_patch_that_comes_too_late_changes_nothing(api, path):
+    api.patch(path, {}, "merge-patch+json")
+
+
+def test_a_server_that_is_not_there_does_not_answer():
+    with (
+        Api(access_by(kubeconfig("http://127.0.0.1:9"))) as api,
+        pytest.raises(Unreachable, match="does not answer"),
+    ):
+        api.get("/list")
+
+
+def test_a_plugin_that_makes_no_token_is_told(url):
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": "false",
+        "interactiveMode": "Never",
+    }
+    with (
+        Api(access_by(kubeconfig(url, exec=plugin))) as api,
+        pytest.raises(Denied, match="no token for the Kubernetes API server"),
+    ):
+        api.get("/list")
+
+
+def test_a_context_that_is_not_there_names_those_that_are(tmp_path, url):
+    path = tmp_path / "config"
+    path.write_text(kubeconfig(url))
+    assert access(Kubernetes(kubeconfig=str(path))).cluster.server == url
+    with pytest.raises(
+        InputFailed, match=r"'hree' is not in .* did you mean here"
+    ) as e:
+        access(Kubernetes(kubeconfig=str(path), context="hree"))
+    assert e.value.hint == "contexts here: here"
+
+
+def test_a_kubeconfig_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(InputFailed, match=r"kubernetes\.kubeconfig"):
+        access(Kubernetes(kubeconfig=str(tmp_path / "none")))
