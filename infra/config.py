@@ -7,15 +7,29 @@ Each target has its own model, in its own package.
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    Self,
+    cast,
+)
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
+    TypeAdapter,
+    ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
@@ -23,10 +37,13 @@ from raylift.model import NotNegative, Strict
 from raylift.wording import kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pydantic import ModelWrapValidatorHandler, ValidationInfo
 
     from raylift.document import Place
 
+P = ParamSpec("P")
 Target = Literal["local", "kubernetes", "aws"]
 TARGETS: tuple[Target, ...] = ("local", "kubernetes", "aws")
 
@@ -42,10 +59,63 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OURS = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
+class NotKnown(Exception):
+    """What was read is wrong in the file: nothing can be said that depends on it."""
+
+
 class Section(Strict):
     """A mapping of the stack file."""
 
     model_config = ConfigDict(alias_generator=to_camel)
+
+    @classmethod
+    def right_part(cls, given: dict[str, object]) -> Self:
+        """What is right of a mapping; reading the rest of it raises NotKnown."""
+        return cls.model_validate(given, context=_RIGHT_PART)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _validate(
+        cls,
+        given: object,
+        handler: ModelWrapValidatorHandler[Self],
+        info: ValidationInfo,
+    ) -> Self:
+        try:
+            return handler(given)
+        except ValidationError as error:
+            if info.context is not _RIGHT_PART or not isinstance(given, dict):
+                raise
+            return cls._without({str(e["loc"][0]) for e in error.errors()}, given)
+
+    @classmethod
+    def _without(cls, wrong: set[str], given: dict[str, object]) -> Self:
+        right: dict[str, Any] = {}
+        lost = []
+        for name, field in cls.model_fields.items():
+            key = field.alias or name
+            if key in wrong:
+                lost.append(name)
+            elif key in given:
+                adapter: TypeAdapter[object] = TypeAdapter(field.rebuild_annotation())
+                right[key] = adapter.validate_python(
+                    given[key], strict=True, context=_RIGHT_PART
+                )
+        made = cls.model_construct(_fields_set=None, **right)
+        for name in lost:  # pydantic has filled in what is there by default
+            made.__dict__.pop(name, None)
+        return cast("Self", made)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Called for what is not there: a wrong value, or no field at all."""
+            if name in type(self).model_fields:
+                raise NotKnown(name)
+            return super().__getattr__(name)
+
+
+_RIGHT_PART = {"wrong values": "left out"}
 
 
 def _name(value: str) -> str:
@@ -162,6 +232,19 @@ class Wrong(NamedTuple):
     is_warning: bool = False
 
 
+def check(function: Callable[P, Iterator[Wrong]]) -> Callable[P, Iterator[Wrong]]:
+    """A check that ends where it comes to a value that is wrong by itself."""
+
+    @functools.wraps(function)
+    def known(*args: P.args, **kwargs: P.kwargs) -> Iterator[Wrong]:
+        try:
+            yield from function(*args, **kwargs)
+        except NotKnown:
+            return
+
+    return known
+
+
 class StackConfig(Section):
     """One place to serve from: what every target's model extends."""
 
@@ -187,10 +270,20 @@ def changed(section: Section) -> list[str]:
     ]
 
 
-def differ(groups: Iterable[str], path: Place) -> Iterator[Wrong]:
+class Named(Protocol):
+    """What has a name."""
+
+    @property
+    def name(self) -> str:
+        """Its name among its like."""
+
+
+@check
+def differ(groups: Iterable[Named], path: Place) -> Iterator[Wrong]:
     """Each name that a list has a second time."""
     seen: set[str] = set()
-    for index, name in enumerate(groups):
+    for index, group in enumerate(groups):
+        name = group.name
         if name in seen:
             yield Wrong((*path, index, "name"), f"two groups named '{name}'")
         seen.add(name)

@@ -73,18 +73,15 @@ def config_of(
     values = _under(PREFIX, settings)
     if "aws" in model.model_fields:
         values["aws"] = _under(PROVIDER, settings)
-        if "region" not in cast("dict[str, object]", values["aws"]):
-            text = "aws:region: required when raylift:target is aws, such as us-west-2"
-            return None, [Problem(place(("target",)), text)]
     config, wrong = validate(model, values, place=place, named=key_of)
-    if config is None:
-        return None, [_elsewhere(problem, model) for problem in wrong]
-    found = [
+    problems = [_elsewhere(_of_region(problem, place), model) for problem in wrong]
+    known = config or model.right_part(values)
+    problems += [
         _problem(item.path, item.text, place)
-        for item in config.checks()
+        for item in known.checks()
         if not item.is_warning
     ]
-    return (None, found) if found else (config, [])
+    return (None, problems) if problems else (config, [])
 
 
 def warnings_of(config: StackConfig) -> list[str]:
@@ -150,6 +147,14 @@ def _elsewhere(problem: Problem, model: type[Strict]) -> Problem:
         return problem
     text = f"only target {' and '.join(targets)} has this key"
     return Problem(problem.place, f"{PREFIX}{key}: {text}")
+
+
+def _of_region(problem: Problem, place: Callable[[Place], str]) -> Problem:
+    """A missing key of Pulumi's own is told with who asks for it."""
+    if not problem.text.startswith("aws:region: required"):
+        return problem
+    text = "aws:region: required when raylift:target is aws, such as us-west-2"
+    return Problem(place(("target",)), text)
 
 
 def _has(model: type[Strict], key: str) -> bool:

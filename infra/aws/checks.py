@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from infra.aws.instance_types import closest, instance_types, smallest_with_efa
-from infra.config import Wrong, changed, differ
+from infra.config import Wrong, changed, check, differ
 from infra.kubernetes.checks import of_namespace as of_own_namespace
 from infra.kubernetes.checks import of_sizes, of_storage
 from infra.kubernetes.names import is_world
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from infra.aws.config import (
         AwsConfig,
         Ingress,
+        Kubernetes,
         Network,
         NodeGroup,
-        Provider,
+        SystemNodeGroup,
+        WarmPool,
     )
     from infra.aws.instance_types import InstanceType
     from raylift.document import Place
@@ -44,41 +46,50 @@ _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _SUPPORTED = ("1.34", "1.35", "1.36")
 
 
-def of_provider(provider: Provider) -> Iterator[Wrong]:
+@check
+def of_provider(config: AwsConfig) -> Iterator[Wrong]:
     """The region."""
     import botocore.session
 
+    region = config.aws.region
     known = botocore.session.get_session().get_available_regions("eks")
-    if provider.region not in known:
-        text = f"{provider.region} is no region with EKS"
-        yield Wrong(("aws", "region"), f"{text}{did_you_mean(provider.region, known)}")
+    if region not in known:
+        text = f"{region} is no region with EKS{did_you_mean(region, known)}"
+        yield Wrong(("aws", "region"), text)
 
 
+@check
 def of_network(config: AwsConfig) -> Iterator[Wrong]:
     """The VPC and its subnets."""
-    network, place = config.network, ("network",)
+    yield from _of_zones(config)
+    network = config.network
     yield from _of_existing(network) if network.vpc_id else _of_own(network)
-    zones = network.availability_zones
+
+
+@check
+def _of_zones(config: AwsConfig) -> Iterator[Wrong]:
+    place: Place = ("network", "availabilityZones")
+    zones = config.network.availability_zones
     if zones is not None and len(set(zones)) < 2:  # noqa: PLR2004 EKS' own rule
-        text = "EKS needs at least two zones"
-        yield Wrong((*place, "availabilityZones"), text)
+        yield Wrong(place, "EKS needs at least two zones")
     for zone in zones or []:
         if not zone.startswith(config.aws.region):
-            text = f"{zone} is not in {config.aws.region}"
-            yield Wrong((*place, "availabilityZones"), text)
+            yield Wrong(place, f"{zone} is not in {config.aws.region}")
 
 
+@check
 def _of_own(network: Network) -> Iterator[Wrong]:
     for name in ("private_subnet_ids", "public_subnet_ids"):
         if getattr(network, name):
             key = type(network).model_fields[name].alias or name
             yield Wrong(("network", key), "needs vpcId: they are of a VPC")
-    yield from _of_block(("network", "cidrBlock"), network.cidr_block)
+    yield from _of_block(network)
     if network.nat_gateway == "none" and network.vpc_endpoints != "private":
         text = "nodes could not reach ECR and STS; set vpcEndpoints: private"
         yield Wrong(("network", "natGateway"), text)
 
 
+@check
 def _of_existing(network: Network) -> Iterator[Wrong]:
     for key in changed(network):
         if key not in _OF_EXISTING:
@@ -88,7 +99,9 @@ def _of_existing(network: Network) -> Iterator[Wrong]:
         yield Wrong(("network", "privateSubnetIds"), text)
 
 
-def _of_block(place: Place, text: str) -> Iterator[Wrong]:
+@check
+def _of_block(network: Network) -> Iterator[Wrong]:
+    place, text = ("network", "cidrBlock"), network.cidr_block
     block = ipaddress.IPv4Network(text)
     if block.prefixlen > _SMALLEST:
         yield Wrong(place, f"{text} is too small for three zones; use a /{_SMALLEST}")
@@ -100,38 +113,56 @@ def _of_block(place: Place, text: str) -> Iterator[Wrong]:
         yield Wrong(place, f"{text} is not a private network")
 
 
+@check
 def of_cluster(config: AwsConfig) -> Iterator[Wrong]:
     """The EKS cluster and its system nodes."""
-    cluster, place = config.kubernetes, ("kubernetes",)
+    yield from _of_version(config.kubernetes)
+    yield from _of_endpoint(config.kubernetes)
+    system, place = config.system_node_group, ("systemNodeGroup",)
+    yield from of_sizes(place, system)
+    yield from _of_types(place, system)
+    yield from _of_shape(place, system)
+    yield from _of_no_gpus(system)
+    yield from _of_head(config)
+
+
+@check
+def _of_version(cluster: Kubernetes) -> Iterator[Wrong]:
     if cluster.version not in _SUPPORTED and cluster.support_type == "STANDARD":
         text = (
             f"{cluster.version} is not in standard support; use one of"
             f" {', '.join(_SUPPORTED)}, or set supportType: EXTENDED"
         )
-        yield Wrong((*place, "version"), text)
+        yield Wrong(("kubernetes", "version"), text)
+
+
+@check
+def _of_endpoint(cluster: Kubernetes) -> Iterator[Wrong]:
+    place = ("kubernetes",)
     if any(map(is_world, cluster.public_access_cidrs or ())):
         text = "open to the whole internet; name addresses, such as 203.0.113.7/32"
         yield Wrong((*place, "publicAccessCidrs"), text)
     if cluster.public_access_cidrs == [] and not cluster.endpoint_private_access:
         text = "nobody could reach the API server"
         yield Wrong((*place, "endpointPrivateAccess"), text)
-    system = config.system_node_group
-    place = ("systemNodeGroup",)
-    yield from of_sizes(place, system.min_size, system.max_size)
-    types: Place = (*place, "instanceTypes")
-    wrong = list(_of_types(types, system.instance_types))
+
+
+@check
+def _of_no_gpus(system: SystemNodeGroup) -> Iterator[Wrong]:
     for index, found in enumerate(system.types()):
         if found.gpu:
             text = f"{found.name} has a GPU; system nodes need none"
-            wrong.append(Wrong((*types, index), text))
-    yield from wrong
-    if not wrong:
-        yield from _of_shape(types, system.types())
-        yield from _of_head(config)
+            yield Wrong(("systemNodeGroup", "instanceTypes", index), text)
+
+
+@check
+def of_budget(config: AwsConfig) -> Iterator[Wrong]:
+    """Who hears of a budget that is used up."""
     if config.budget and not _MAIL.fullmatch(config.budget.email):
         yield Wrong(("budget", "email"), f"{config.budget.email} is no e-mail address")
 
 
+@check
 def _of_head(config: AwsConfig) -> Iterator[Wrong]:
     """The head runs on a system node, and nowhere else."""
     head, types = config.ray.head, config.system_node_group.types()
@@ -146,26 +177,26 @@ def _of_head(config: AwsConfig) -> Iterator[Wrong]:
         yield Wrong(("ray", "head", "memory"), text)
 
 
+@check
 def of_node_groups(config: AwsConfig) -> Iterator[Wrong]:
     """The groups of GPU and CPU nodes for Ray workers."""
-    yield from differ((group.name for group in config.node_groups), ("nodeGroups",))
+    yield from differ(config.node_groups, ("nodeGroups",))
     for index, group in enumerate(config.node_groups):
         place: Place = ("nodeGroups", index)
-        if group.name == "system":
-            yield Wrong((*place, "name"), "'system' is the group of raylift's own")
-        yield from of_sizes(place, group.min_size, group.max_size)
-        yield from _of_desired(place, group)
-        types = (*place, "instanceTypes")
-        wrong = list(_of_types(types, group.instance_types))
-        yield from wrong
-        if not wrong:
-            yield from _of_shape(types, group.types())
-            yield from _of_capacity(place, group)
-            yield from _of_zones(place, group, config)
-            yield from _of_efa(place, group, config)
-            yield from _of_machine(place, group)
+        yield from of_sizes(place, group)
+        for part in _OF_A_GROUP:
+            yield from part(place, group)
+        yield from _of_group_zones(place, group, config)
+        yield from _of_efa_zones(place, group, config)
 
 
+@check
+def _of_name(place: Place, group: NodeGroup) -> Iterator[Wrong]:
+    if group.name == "system":
+        yield Wrong((*place, "name"), "'system' is the group of raylift's own")
+
+
+@check
 def _of_desired(place: Place, group: NodeGroup) -> Iterator[Wrong]:
     wanted = group.desired_size
     if wanted is not None and not group.min_size <= wanted <= group.max_size:
@@ -173,22 +204,24 @@ def _of_desired(place: Place, group: NodeGroup) -> Iterator[Wrong]:
         yield Wrong((*place, "desiredSize"), text)
 
 
-def _of_types(place: Place, names: list[str]) -> Iterator[Wrong]:
-    for index, name in enumerate(names):
-        found = instance_types().get(name)
+@check
+def _of_types(place: Place, group: NodeGroup | SystemNodeGroup) -> Iterator[Wrong]:
+    for index, name in enumerate(group.instance_types):
+        found, at = instance_types().get(name), (*place, "instanceTypes", index)
         if found is None:
             near = ", ".join(closest(name))
             hint = f"; closest: {near}" if near else ""
-            yield Wrong((*place, index), f"{name} is not known{hint}")
-        elif found.gpu and not found.gpus:
+            yield Wrong(at, f"{name} is not known{hint}")
+        elif not found.is_whole:
             instead = next(t for t in closest(name.replace("f.", ".")) if "f." not in t)
             text = f"{name} has a fraction of an {found.gpu}; use {instead}"
-            yield Wrong((*place, index), text)
+            yield Wrong(at, text)
 
 
-def _of_shape(place: Place, types: list[InstanceType]) -> Iterator[Wrong]:
+@check
+def _of_shape(place: Place, group: NodeGroup | SystemNodeGroup) -> Iterator[Wrong]:
     """The Cluster Autoscaler and Ray take all nodes of a group for alike."""
-    first, *others = types
+    first, *others = group.types()
     for other in others:
         if first.gpu != other.gpu:
             text = f"{_gpu(first)} and {_gpu(other)} in one group; split it into two"
@@ -200,7 +233,7 @@ def _of_shape(place: Place, types: list[InstanceType]) -> Iterator[Wrong]:
             text = f"{_size(first)}, {_size(other)}; a group has one size"
         else:
             continue
-        yield Wrong(place, text)
+        yield Wrong((*place, "instanceTypes"), text)
 
 
 def _gpu(found: InstanceType) -> str:
@@ -215,15 +248,19 @@ def _size(found: InstanceType) -> str:
     return f"{found.name} has {found.vcpus} vCPUs and {found.memory >> 30} GiB"
 
 
-def _of_capacity(place: Place, group: NodeGroup) -> Iterator[Wrong]:
-    reservation = group.capacity_reservation_id
-    if group.capacity_type == "SPOT" and reservation:
+@check
+def _of_reservation(place: Place, group: NodeGroup) -> Iterator[Wrong]:
+    if group.capacity_type == "SPOT" and group.capacity_reservation_id:
         text = "spot nodes cannot use a reservation"
         yield Wrong((*place, "capacityReservationId"), text)
+
+
+@check
+def _of_capacity_block(place: Place, group: NodeGroup) -> Iterator[Wrong]:
     if group.capacity_type != "CAPACITY_BLOCK":
         return
     single = len(group.instance_types) == 1 and len(group.availability_zones or ()) == 1
-    if not reservation or not single:
+    if not group.capacity_reservation_id or not single:
         text = "CAPACITY_BLOCK needs capacityReservationId, one type and one zone"
         yield Wrong((*place, "capacityType"), text)
     if not all(found.capacity_blocks for found in group.types()):
@@ -231,7 +268,10 @@ def _of_capacity(place: Place, group: NodeGroup) -> Iterator[Wrong]:
         yield Wrong((*place, "capacityType"), text)
 
 
-def _of_zones(place: Place, group: NodeGroup, config: AwsConfig) -> Iterator[Wrong]:
+@check
+def _of_group_zones(
+    place: Place, group: NodeGroup, config: AwsConfig
+) -> Iterator[Wrong]:
     region, known = config.aws.region, config.network.availability_zones
     for index, zone in enumerate(group.availability_zones or ()):
         if not zone.startswith(region):
@@ -243,65 +283,109 @@ def _of_zones(place: Place, group: NodeGroup, config: AwsConfig) -> Iterator[Wro
         yield Wrong((*place, "availabilityZones", index), text)
 
 
-def _of_efa(place: Place, group: NodeGroup, config: AwsConfig) -> Iterator[Wrong]:
-    if not group.efa:
-        return
-    for found in group.types():
+@check
+def _of_efa(place: Place, group: NodeGroup) -> Iterator[Wrong]:
+    for found in group.types() if group.efa else ():
         if not found.efa:
             able = smallest_with_efa(found.family)
             hint = f"; the smallest of its family: {able}" if able else ""
             yield Wrong((*place, "efa"), f"{found.name} has no EFA{hint}")
+
+
+@check
+def _of_efa_zones(place: Place, group: NodeGroup, config: AwsConfig) -> Iterator[Wrong]:
     zones = group.availability_zones or config.network.availability_zones
-    if zones is None or len(zones) != 1:
+    if group.efa and (zones is None or len(zones) != 1):
         text = "needs one zone; set availabilityZones of the group"
         yield Wrong((*place, "efa"), text)
 
 
-def _of_machine(place: Place, group: NodeGroup) -> Iterator[Wrong]:
-    """What the machine's image, disk and warm pool allow."""
-    arch = "ARM_64" if group.types()[0].arch == "arm64" else "x86_64"
-    if group.ami_type and arch not in group.ami_type:
-        text = f"{group.ami_type} does not run on {group.types()[0].name} ({arch})"
-        yield Wrong((*place, "amiType"), text)
-    if group.ami_type and group.has_gpus != group.ami_type.endswith("NVIDIA"):
+@check
+def _of_ami(place: Place, group: NodeGroup) -> Iterator[Wrong]:
+    if group.ami_type is None:
+        return
+    place, first = (*place, "amiType"), group.types()[0]
+    arch = "ARM_64" if first.arch == "arm64" else "x86_64"
+    if arch not in group.ami_type:
+        text = f"{group.ami_type} does not run on {first.name} ({arch})"
+        yield Wrong(place, text)
+    if group.has_gpus != group.ami_type.endswith("NVIDIA"):
         has = "has GPUs" if group.has_gpus else "has no GPU"
-        text = f"{group.ami_type}, but {group.types()[0].name} {has}"
-        yield Wrong((*place, "amiType"), text)
-    if group.has_gpus and group.disk.size_gib < _IMAGE_GIB:
-        text = f"{group.disk.size_gib} is too small for a GPU image; use {_IMAGE_GIB}"
+        yield Wrong(place, f"{group.ami_type}, but {first.name} {has}")
+
+
+@check
+def _of_disk(place: Place, group: NodeGroup) -> Iterator[Wrong]:
+    size = group.disk.size_gib
+    if size < _IMAGE_GIB and group.has_gpus:
+        text = f"{size} is too small for a GPU image; use {_IMAGE_GIB}"
         yield Wrong((*place, "disk", "sizeGib"), text)
-    if group.warm_pool and group.capacity_type != "ON_DEMAND":
-        text = f"not with capacityType: {group.capacity_type}"
-        yield Wrong((*place, "warmPool"), text)
-    pool, bottlerocket = group.warm_pool, (group.ami_type or "").startswith("BOTTLE")
-    if pool and bottlerocket and pool.pool_state == "HIBERNATED":
+
+
+@check
+def _of_warm_pool(place: Place, group: NodeGroup) -> Iterator[Wrong]:
+    pool, place = group.warm_pool, (*place, "warmPool")
+    if pool is None:
+        return
+    yield from _of_bottlerocket(place, pool, group)
+    if group.capacity_type != "ON_DEMAND":
+        yield Wrong(place, f"not with capacityType: {group.capacity_type}")
+
+
+@check
+def _of_bottlerocket(place: Place, pool: WarmPool, group: NodeGroup) -> Iterator[Wrong]:
+    if not (group.ami_type or "").startswith("BOTTLEROCKET"):
+        return
+    if pool.pool_state == "HIBERNATED":
         text = "Bottlerocket cannot hibernate; use STOPPED"
-        yield Wrong((*place, "warmPool", "poolState"), text)
-    if pool and bottlerocket and pool.reuse_on_scale_in:
+        yield Wrong((*place, "poolState"), text)
+    if pool.reuse_on_scale_in:
         text = "Bottlerocket nodes cannot go back into a warm pool"
-        yield Wrong((*place, "warmPool", "reuseOnScaleIn"), text)
+        yield Wrong((*place, "reuseOnScaleIn"), text)
+
+
+@check
+def _of_taints(place: Place, group: NodeGroup) -> Iterator[Wrong]:
     if group.taints and len(group.taints) > 50:  # noqa: PLR2004 EKS' own limit
         yield Wrong((*place, "taints"), "at most 50 taints")
 
 
+_OF_A_GROUP = (
+    _of_name,
+    _of_desired,
+    _of_types,
+    _of_shape,
+    _of_reservation,
+    _of_capacity_block,
+    _of_efa,
+    _of_ami,
+    _of_disk,
+    _of_warm_pool,
+    _of_taints,
+)
+
+
+@check
 def of_namespace(config: AwsConfig) -> Iterator[Wrong]:
     """The namespace that is made in the new cluster."""
+    yield from of_own_namespace(config)
     name = config.kubernetes.namespace
-    yield from of_own_namespace(name, config.ray)
     if name == "default" or name.startswith("kube-"):
         yield Wrong(("kubernetes", "namespace"), f"'{name}' is Kubernetes' own")
 
 
+@check
 def of_fault_tolerance(config: AwsConfig) -> Iterator[Wrong]:
     """Where the head keeps what must outlive it."""
+    yield from of_storage(config)
     storage = config.fault_tolerance
-    yield from of_storage(storage, config.ray)
     if storage.gcs_storage != "elasticache":
         return
     if storage.multi_az and not storage.replicas:
         yield Wrong(("faultTolerance", "multiAz"), "needs replicas: 1 or more")
 
 
+@check
 def of_ingress(config: AwsConfig) -> Iterator[Wrong]:
     """The load balancer."""
     ingress, place = config.ingress, ("ingress",)
@@ -309,18 +393,24 @@ def of_ingress(config: AwsConfig) -> Iterator[Wrong]:
         for key in changed(ingress):
             yield Wrong((*place, key), "not used without type: alb")
         return
+    yield from _of_certificate(config)
     if ingress.scheme == "internet-facing":
-        yield from _of_public(ingress)
+        yield from _of_public_certificate(ingress)
+        yield from _of_public_callers(ingress)
     elif any(map(is_world, ingress.allowed_cidrs)):
         text = "open to everybody who is routed to it; name networks"
         yield Wrong((*place, "allowedCidrs"), text)
-    yield from _of_certificate(ingress, config.aws.region)
 
 
-def _of_public(ingress: Ingress) -> Iterator[Wrong]:
+@check
+def _of_public_certificate(ingress: Ingress) -> Iterator[Wrong]:
     if not ingress.certificate_arn:
         text = "internet-facing needs TLS: the ARN of an ACM certificate"
         yield Wrong(("ingress", "certificateArn"), text)
+
+
+@check
+def _of_public_callers(ingress: Ingress) -> Iterator[Wrong]:
     if not ingress.allowed_cidrs or any(map(is_world, ingress.allowed_cidrs)):
         text = (
             "internet-facing needs the networks that may call, and not all of them:"
@@ -329,7 +419,9 @@ def _of_public(ingress: Ingress) -> Iterator[Wrong]:
         yield Wrong(("ingress", "allowedCidrs"), text)
 
 
-def _of_certificate(ingress: Ingress, region: str) -> Iterator[Wrong]:
+@check
+def _of_certificate(config: AwsConfig) -> Iterator[Wrong]:
+    ingress, region = config.ingress, config.aws.region
     if not ingress.certificate_arn:
         return
     parts = ingress.certificate_arn.split(":")

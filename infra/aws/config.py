@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from infra.aws import checks
-from infra.aws.instance_types import known_types
+from infra.aws.instance_types import types_of
 from infra.config import Host, Labels, Name, Resources, Seconds, Section
 from infra.kubernetes import checks as ray_checks
 from infra.kubernetes import config as kubernetes
@@ -116,8 +116,8 @@ class SystemNodeGroup(Section):
     max_size: Count = 4
 
     def types(self) -> list[InstanceType]:
-        """Its instance types; those that nobody knows are left out."""
-        return known_types(self.instance_types)
+        """Its instance types."""
+        return types_of(self.instance_types)
 
 
 class Disk(Section):
@@ -183,8 +183,8 @@ class NodeGroup(Section):
     node_repair: bool = True
 
     def types(self) -> list[InstanceType]:
-        """Its instance types; those that nobody knows are left out."""
-        return known_types(self.instance_types)
+        """Its instance types."""
+        return types_of(self.instance_types)
 
     @property
     def has_gpus(self) -> bool:
@@ -199,9 +199,9 @@ class NodeGroup(Section):
             taints = [Taint(t.key, t.value, t.effect) for t in self.taints]
         return Pool(
             name=self.name,
-            num_cpus=float(min((found.pod_cpus for found in types), default=1)),
-            memory=min((found.pod_memory for found in types), default=1 << 30),
-            num_gpus=min((found.gpus for found in types), default=0),
+            num_cpus=float(min(found.pod_cpus for found in types)),
+            memory=min(found.pod_memory for found in types),
+            num_gpus=min(found.gpus for found in types),
             min_size=self.min_size,
             max_size=self.max_size,
             node_selector={NODE_GROUP_LABEL: self.name},
@@ -286,16 +286,17 @@ class AwsConfig(RayOnKubernetes):
 
     def checks(self) -> Iterator[Wrong]:
         """What is wrong although every single value is right."""
-        groups = list(checks.of_node_groups(self))
-        yield from groups
-        yield from checks.of_provider(self.aws)
+        yield from checks.of_node_groups(self)
+        yield from checks.of_provider(self)
         yield from checks.of_network(self)
         yield from checks.of_cluster(self)
         yield from checks.of_namespace(self)
         yield from checks.of_fault_tolerance(self)
         yield from checks.of_ingress(self)
-        if all(wrong.is_warning for wrong in groups):
-            yield from ray_checks.of_ray(self, self.pools())
+        yield from checks.of_budget(self)
+        yield from ray_checks.of_ray(self)
+        yield from ray_checks.of_policy(self)
+        yield from ray_checks.of_workers(self)
 
     def pools(self) -> list[Pool]:
         """The node groups for Ray workers; without any, the system group."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from infra.config import NotKnown
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -32,6 +34,11 @@ class InstanceType:
     efa: int
     nvme_gb: int
     capacity_blocks: bool
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has no GPU or whole ones."""
+        return not self.gpu or self.gpus > 0
 
     @property
     def family(self) -> str:
@@ -65,9 +72,16 @@ def instance_types() -> dict[str, InstanceType]:
     return {found.name: found for found in map(_parse, lines[2:])}
 
 
-def known_types(names: Iterable[str]) -> list[InstanceType]:
-    """Those of the names that raylift knows, in their order."""
-    return [instance_types()[name] for name in names if name in instance_types()]
+def types_of(names: Iterable[str]) -> list[InstanceType]:
+    """The types of these names, in their order.
+
+    Raises:
+        NotKnown: one is not in the table, or has a part of a GPU.
+    """
+    found = [instance_types().get(name) for name in names]
+    if not all(kind and kind.is_whole for kind in found):
+        raise NotKnown
+    return [kind for kind in found if kind]
 
 
 def closest(name: str) -> list[str]:

@@ -7,25 +7,25 @@ what works, but hardly as it was meant.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from infra.config import Wrong, changed, differ
+from infra.config import Wrong, changed, check, differ
 from infra.kubernetes.names import is_world, numbers, version_of_image
 from infra.kubernetes.workers import workers_of
 from raylift.wording import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from infra.aws.config import AwsConfig
     from infra.kubernetes.config import (
         FaultTolerance,
         KubernetesConfig,
-        NetworkPolicy,
         Ray,
         RayOnKubernetes,
         WorkerGroup,
     )
-    from infra.kubernetes.workers import Pool, Worker
+    from infra.kubernetes.workers import Worker
     from raylift.document import Place
 
 _TOKEN_AUTH = (2, 52, 0)  # RAY_AUTH_MODE=token
@@ -45,33 +45,54 @@ _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 GIB = 1 << 30
 
 
+@check
 def of_groups(config: KubernetesConfig) -> Iterator[Wrong]:
     """Node groups of a cluster that is there."""
-    names = [group.name for group in config.node_groups]
-    yield from differ(names, ("nodeGroups",))
+    yield from differ(config.node_groups, ("nodeGroups",))
     for index, group in enumerate(config.node_groups):
-        place = ("nodeGroups", index)
-        yield from of_sizes(place, group.min_size, group.max_size)
+        yield from of_sizes(("nodeGroups", index), group)
 
 
-def of_sizes(place: Place, smallest: int, largest: int) -> Iterator[Wrong]:
+class Sized(Protocol):
+    """What has from one number of nodes to another."""
+
+    @property
+    def min_size(self) -> int:
+        """The smallest number of nodes."""
+
+    @property
+    def max_size(self) -> int:
+        """The largest number of nodes."""
+
+
+@check
+def of_sizes(place: Place, group: Sized) -> Iterator[Wrong]:
     """`minSize` and `maxSize` of a node group."""
-    if largest < 1:
+    if group.max_size < 1:
         hint = "to pause a group set minSize: 0 and let the autoscaler empty it"
         yield Wrong((*place, "maxSize"), f"must be 1 or more; {hint}")
-    elif smallest > largest:
-        yield Wrong((*place, "minSize"), f"{smallest} is above maxSize {largest}")
+    elif group.min_size > group.max_size:
+        text = f"{group.min_size} is above maxSize {group.max_size}"
+        yield Wrong((*place, "minSize"), text)
 
 
-def of_ray(config: RayOnKubernetes, pools: Sequence[Pool]) -> Iterator[Wrong]:
-    """The Ray cluster, its versions and its workers."""
-    yield from _of_versions(config.ray)
-    yield from _of_policy(config.network_policy)
-    yield from _of_environment(("ray", "env"), config.ray.env)
-    groups = config.ray.worker_groups
-    names = [pool.name for pool in pools]
-    yield from differ((group.name for group in groups or ()), ("ray", "workerGroups"))
-    lost = list(_of_references(groups or [], names))
+@check
+def of_ray(config: RayOnKubernetes) -> Iterator[Wrong]:
+    """The Ray cluster and its versions."""
+    ray = config.ray
+    yield from _of_versions(ray)
+    yield from _of_environment(("ray", "env"), ray)
+    yield from _of_tag(ray)
+    yield from differ(ray.worker_groups or (), ("ray", "workerGroups"))
+
+
+@check
+def of_workers(config: RayOnKubernetes) -> Iterator[Wrong]:
+    """Whether the Ray workers fit their node groups."""
+    groups, pools = config.ray.worker_groups, config.pools()
+    if any(pool.max_size < max(1, pool.min_size) for pool in pools):
+        return  # it is said of that group
+    lost = list(_of_references(groups or [], [pool.name for pool in pools]))
     yield from lost
     if lost:
         return
@@ -79,9 +100,11 @@ def of_ray(config: RayOnKubernetes, pools: Sequence[Pool]) -> Iterator[Wrong]:
     if groups is not None:
         for index, (group, worker) in enumerate(zip(groups, workers, strict=True)):
             yield from _of_worker(("ray", "workerGroups", index), group, worker)
-    yield from _of_image(config.ray, any(worker.num_gpus for worker in workers))
+    if any(worker.num_gpus for worker in workers):
+        yield from _of_cuda(config.ray)
 
 
+@check
 def _of_versions(ray: Ray) -> Iterator[Wrong]:
     if numbers(ray.version) < _TOKEN_AUTH:
         text = f"{ray.version} has no token authentication; it came with Ray 2.52"
@@ -91,34 +114,44 @@ def _of_versions(ray: Ray) -> Iterator[Wrong]:
         yield Wrong(("ray", "operator", "version"), text)
 
 
-def _of_policy(policy: NetworkPolicy) -> Iterator[Wrong]:
-    if any(map(is_world, policy.api_server_cidrs or ())):
+@check
+def of_policy(config: RayOnKubernetes) -> Iterator[Wrong]:
+    """Who may connect."""
+    if any(map(is_world, config.network_policy.api_server_cidrs or ())):
         text = (
             "would open Ray's dashboard to everybody; name the API server's addresses"
         )
         yield Wrong(("networkPolicy", "apiServerCidrs"), text)
 
 
-def _of_image(ray: Ray, has_gpus: bool) -> Iterator[Wrong]:  # noqa: FBT001
+@check
+def _of_tag(ray: Ray) -> Iterator[Wrong]:
     if ray.image is None:
         return
     place = ("ray", "image")
     tagged = version_of_image(ray.image)
+    if "@sha256:" not in ray.image and (not tagged or ray.image.endswith(":latest")):
+        text = "a mutable tag: a restart may change the code; pin a version or a digest"
+        yield Wrong(place, text, is_warning=True)
     if tagged and tagged != ray.version:
         text = (
             f"has tag {tagged}, but raylift:ray.version is {ray.version}:"
             " the autoscaler and authentication decide by version"
         )
         yield Wrong(place, text)
-    if "@sha256:" not in ray.image and (not tagged or ray.image.endswith(":latest")):
-        text = "a mutable tag: a restart may change the code; pin a version or a digest"
-        yield Wrong(place, text, is_warning=True)
-    if has_gpus and tagged and not _GPU_TAG.search(ray.image):
-        yield Wrong(place, "no CUDA in its tag, but workers have GPUs", is_warning=True)
 
 
-def _of_environment(place: Place, env: Mapping[str, str]) -> Iterator[Wrong]:
-    for name, value in env.items():
+@check
+def _of_cuda(ray: Ray) -> Iterator[Wrong]:
+    tagged = ray.image is not None and version_of_image(ray.image)
+    if tagged and not _GPU_TAG.search(ray.image or ""):
+        text = "no CUDA in its tag, but workers have GPUs"
+        yield Wrong(("ray", "image"), text, is_warning=True)
+
+
+@check
+def _of_environment(place: Place, ray: Ray) -> Iterator[Wrong]:
+    for name, value in ray.env.items():
         key = f"raylift:ray.secretEnv.{name}"
         how = f"pulumi config set --secret --path '{key}'"
         if _SECRETS.search(value):
@@ -128,6 +161,7 @@ def _of_environment(place: Place, env: Mapping[str, str]) -> Iterator[Wrong]:
             yield Wrong((*place, name), text)
 
 
+@check
 def _of_references(groups: Sequence[WorkerGroup], names: list[str]) -> Iterator[Wrong]:
     for index, group in enumerate(groups):
         wanted = group.node_group or group.name
@@ -138,6 +172,7 @@ def _of_references(groups: Sequence[WorkerGroup], names: list[str]) -> Iterator[
             yield Wrong(("ray", "workerGroups", index, key), text)
 
 
+@check
 def _of_worker(place: Place, group: WorkerGroup, worker: Worker) -> Iterator[Wrong]:
     pool = worker.pool
     if worker.min_replicas > worker.max_replicas:
@@ -158,6 +193,7 @@ def _of_worker(place: Place, group: WorkerGroup, worker: Worker) -> Iterator[Wro
     yield from _of_fit(place, worker)
 
 
+@check
 def _of_fit(place: Place, worker: Worker) -> Iterator[Wrong]:
     pool = worker.pool
     if worker.num_gpus and pool.num_gpus % worker.num_gpus:
@@ -182,35 +218,51 @@ def _of_fit(place: Place, worker: Worker) -> Iterator[Wrong]:
         yield Wrong((*place, "minReplicas"), text, is_warning=True)
 
 
-def of_namespace(name: str, ray: Ray) -> Iterator[Wrong]:
+@check
+def of_namespace(config: KubernetesConfig | AwsConfig) -> Iterator[Wrong]:
     """The stack's namespace and the operator's."""
-    if name == ray.operator.namespace:
+    name = config.kubernetes.namespace
+    if name == config.ray.operator.namespace:
         text = f"'{name}' is the operator's; give Ray one of its own"
         yield Wrong(("kubernetes", "namespace"), text)
 
 
-def of_storage(config: FaultTolerance, ray: Ray) -> Iterator[Wrong]:
+@check
+def of_storage(config: KubernetesConfig | AwsConfig) -> Iterator[Wrong]:
     """Where the head keeps what must outlive it."""
-    place = ("faultTolerance",)
-    if config.gcs_storage == "rocksdb" and numbers(ray.version) < _ROCKSDB:
+    yield from _of_old_ray(config)
+    yield from _of_redis(config.fault_tolerance)
+    storage = config.fault_tolerance
+    used = ("gcsStorage", *_OF_STORAGE.get(storage.gcs_storage, ()))
+    for key in changed(storage):
+        if key not in used:
+            text = f"not used with gcsStorage: {storage.gcs_storage}"
+            yield Wrong(("faultTolerance", key), text)
+
+
+@check
+def _of_old_ray(config: KubernetesConfig | AwsConfig) -> Iterator[Wrong]:
+    storage, ray = config.fault_tolerance, config.ray
+    if storage.gcs_storage == "rocksdb" and numbers(ray.version) < _ROCKSDB:
         text = (
             "rocksdb is new in Ray and was tried with 2.60; if the head of"
             f" {ray.version} does not start, use redis or none"
         )
-        yield Wrong((*place, "gcsStorage"), text, is_warning=True)
+        yield Wrong(("faultTolerance", "gcsStorage"), text, is_warning=True)
+
+
+@check
+def _of_redis(config: FaultTolerance) -> Iterator[Wrong]:
+    place = ("faultTolerance",)
     if config.gcs_storage == "redis" and not config.redis_address:
         text = "required with gcsStorage: redis, such as redis://redis:6379"
         yield Wrong((*place, "redisAddress"), text)
     if "@" in (config.redis_address or ""):
         text = "has a password in clear; put it in a Secret and name that"
         yield Wrong((*place, "redisAddress"), f"{text} as redisPassword")
-    used = ("gcsStorage", *_OF_STORAGE.get(config.gcs_storage, ()))
-    for key in changed(config):
-        if key not in used:
-            text = f"not used with gcsStorage: {config.gcs_storage}"
-            yield Wrong((*place, key), text)
 
 
+@check
 def of_ingress(config: KubernetesConfig) -> Iterator[Wrong]:
     """The way in for clients."""
     ingress, place = config.ingress, ("ingress",)
@@ -218,9 +270,14 @@ def of_ingress(config: KubernetesConfig) -> Iterator[Wrong]:
         for key in changed(ingress):
             yield Wrong((*place, key), "not used without type: ingressClass")
         return
+    yield from _of_callers(config)
     if not ingress.ingress_class_name:
         text = "required with type: ingressClass, such as nginx"
         yield Wrong((*place, "ingressClassName"), text)
+
+
+@check
+def _of_callers(config: KubernetesConfig) -> Iterator[Wrong]:
     if config.network_policy.enabled and not config.network_policy.serve_from:
         text = (
             "must name the ingress controller's namespace, such as [ingress-nginx],"

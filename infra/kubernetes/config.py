@@ -213,6 +213,10 @@ class RayOnKubernetes(StackConfig):
     network_policy: NetworkPolicy = NetworkPolicy()
     tags: dict[str, str] = {}
 
+    def pools(self) -> list[Pool]:
+        """What a node of each node group gives to pods."""
+        raise NotImplementedError
+
 
 class KubernetesConfig(RayOnKubernetes):
     """One place to serve from: a namespace of a cluster that is there."""
@@ -227,10 +231,12 @@ class KubernetesConfig(RayOnKubernetes):
     def checks(self) -> Iterator[Wrong]:
         """What is wrong although every single value is right."""
         yield from checks.of_groups(self)
-        yield from checks.of_ray(self, self.pools())
-        yield from checks.of_namespace(self.kubernetes.namespace, self.ray)
-        yield from checks.of_storage(self.fault_tolerance, self.ray)
+        yield from checks.of_ray(self)
+        yield from checks.of_policy(self)
+        yield from checks.of_namespace(self)
+        yield from checks.of_storage(self)
         yield from checks.of_ingress(self)
+        yield from checks.of_workers(self)
 
     def pools(self) -> list[Pool]:
         """The node groups, or one that any node of the cluster belongs to."""

@@ -17,6 +17,7 @@ from infra.config import (
     ServeDefaults,
     Size,
     StackConfig,
+    check,
     differ,
 )
 from raylift.model import NotNegative
@@ -74,6 +75,7 @@ class LocalConfig(StackConfig):
     ray: Ray = Ray()
     serve: Serve = Serve()
 
+    @check
     def checks(self) -> Iterator[Wrong]:
         """What is wrong although every single value is right."""
-        return differ((group.name for group in self.node_groups), ("nodeGroups",))
+        yield from differ(self.node_groups, ("nodeGroups",))

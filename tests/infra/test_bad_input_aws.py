@@ -226,6 +226,44 @@ def test_a_node_group_is_refused_with_what_is_wrong_in_it(tmp_path, text):
     assert told(tmp_path, HEAD + line) == [f":4: raylift:nodeGroups[0].{GROUPS[text]}"]
 
 
+@pytest.mark.parametrize("line", REFUSED)
+def test_it_is_told_beside_what_is_wrong_elsewhere(tmp_path, line):
+    """One pass says everything: what does not fit, and a value that is none."""
+    told_of = told(tmp_path, HEAD + f"  {line}\n  raylift:accelerators: 3\n")
+    elsewhere = ":5: raylift:accelerators: must be a mapping, not the number 3"
+    assert told_of == [f":4: {REFUSED[line]}", elsewhere]
+
+
+@pytest.mark.parametrize("text", GROUPS)
+def test_it_is_told_beside_what_is_wrong_in_the_same_group(tmp_path, text):
+    line = f"  raylift:nodeGroups: [{{name: a, {text}, nodeRepair: 3}}]\n"
+    told_of = set(told(tmp_path, HEAD + line))
+    assert told_of == {
+        f":4: raylift:nodeGroups[0].{GROUPS[text]}",
+        ":4: raylift:nodeGroups[0].nodeRepair: must be true or false, not the number 3",
+    }
+
+
+def test_nothing_is_said_that_follows_from_what_is_wrong(tmp_path):
+    """`albb` may have been meant as alb, `SPOTT` as SPOT, 4.5 as any number."""
+    text = (
+        f"{HEAD}  raylift:ingress: {{type: albb, host: a.example}}\n"
+        "  raylift:nodeGroups:\n"
+        "    - {name: a, instanceTypes: [g6.xlarge], capacityType: SPOTT, maxSize: 4.5,\n"
+        "       minSize: 9, capacityReservationId: cr-1, warmPool: {}}\n"
+        "  raylift:ray: {workerGroups: [{name: a, minReplicas: 9, numGpus: 9}]}\n"
+        "  raylift:kubernetes: {namespace: x, endpointPrivateAccess: 0,"
+        " publicAccessCidrs: []}\n"
+    )
+    keys = [problem.split(": ")[1] for problem in told(tmp_path, text)]
+    assert keys == [
+        "raylift:ingress.type",
+        "raylift:nodeGroups[0].capacityType",
+        "raylift:nodeGroups[0].maxSize",
+        "raylift:kubernetes.endpointPrivateAccess",
+    ]
+
+
 def _with_workers(kind, text):
     group = f"{{name: a, instanceTypes: [{kind}], maxSize: 4}}"
     workers = f"{{name: a, {text}}}"
