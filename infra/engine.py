@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from infra.config import StackConfig
     from infra.kubernetes.facts import Facts
-    from infra.stack import Change, Say
+    from infra.stack import Change, Say, Working
 
 _NAMESPACE = "::kubernetes:core/v1:Namespace::namespace"
 
@@ -48,9 +48,9 @@ class PulumiStack:
         self._file = stack_file
         self._steps = Steps()
 
-    def running(self) -> list[tuple[str, float]]:
-        """What the engine works on at this moment, and for how many seconds already."""
-        return self._steps.running()
+    def working(self) -> list[Working]:
+        """What the engine has begun in the operation that runs, or ran last."""
+        return self._steps.now()
 
     @functools.cached_property
     def config(self) -> StackConfig:

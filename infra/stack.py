@@ -29,6 +29,16 @@ class Change:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A resource that is being changed, for how many seconds already, or is done."""
+
+    kind: str
+    name: str
+    seconds: float
+    is_done: bool
+
+
 class Stack(Protocol):
     """What every target can do. No method prints; progress goes to a callback."""
 

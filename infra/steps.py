@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.stack import Change
+from infra.stack import Change, Working
 
 _ACTIONS = {
     "create": "create",
@@ -95,11 +95,13 @@ class Steps:
         self._took[urn] = took = time.monotonic() - self._since[urn]
         return Done(_DONE[step.action], step.kind, step.name, round(took, 1))
 
-    def running(self) -> list[tuple[str, float]]:
-        """What is being done, the longest first, and for how many seconds already."""
-        now = time.monotonic()
-        going = [urn for urn in list(self.begun) if urn not in self._took]
-        return [(str(self.begun[urn]), now - self._since[urn]) for urn in going]
+    def now(self) -> list[Working]:
+        """What the engine has begun, in this order, as it is at this moment."""
+        moment = time.monotonic()
+        return [
+            Working(step.kind, step.name, moment - self._since[urn], urn in self._took)
+            for urn, step in list(self.begun.items())
+        ]
 
     def slowest(self) -> str:
         """The step that took longest, if it took long."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from cli.connect import cluster_of, stack_here
 from cli.output import deploy as view
 from cli.output import terminal
-from cli.output.stack import Running
+from cli.output.stack import live_tree
 from infra.local.stack import LocalStack
 from raylift.errors import RayliftError
 from serve_runtime.canary import recover
@@ -51,7 +51,7 @@ def _delete_stack(stack: Stack, *, yes: bool) -> None:
     if isinstance(stack, LocalStack):
         existed = stack.destroy(progress=terminal.say)
     else:
-        with Running(cast("PulumiStack", stack).running):
+        with live_tree(cast("PulumiStack", stack).working):
             existed = stack.destroy(progress=terminal.say)
     left = _NOTHING if isinstance(stack, LocalStack) else "its state is empty"
     terminal.show(

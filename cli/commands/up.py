@@ -81,7 +81,7 @@ def _provision(
     if changes:
         question = f"This makes {len(changes)} changes to stack '{stack.name}'."
         terminal.confirm(question, answer=stack.name, yes=options.yes)
-    with view.Running(stack.running):
+    with view.live_tree(stack.working, changes):
         say = terminal.say_json if options.as_json else terminal.say
         return stack.up(progress=say, restart=options.restart)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Group
-from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
 from cli.output.status import replicas_text
-from cli.output.terminal import COLOURS, SIGNS, err, out
+from cli.output.terminal import COLOURS, SIGNS, err, live, out
 from raylift.wording import printable
 
 if TYPE_CHECKING:
@@ -76,29 +76,26 @@ class Progress:
     """Live progress of a deploy: a view on a terminal, lines elsewhere."""
 
     def __init__(self) -> None:
-        self._live = Live(console=err, transient=True) if err.is_terminal else None
+        self._open = contextlib.ExitStack()
+        self._rows: list[Text] = []
         self._last: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
+        self._open.enter_context(live(lambda: Group(*self._rows)))
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.stop()
+        self._open.close()
 
     def __call__(self, seen: Seen) -> None:
         """Show one look at the applications."""
-        if self._live:
-            rows = [_progress_line(a, seen) for a in seen.applications]
-            self._live.update(Group(*rows))
+        self._rows = [_progress_line(each, seen) for each in seen.applications]
+        if err.is_terminal:
             return
-        for application in seen.applications:
-            line = _progress_line(application, seen).plain
-            if self._last.get(application.name) != line:
-                self._last[application.name] = line
-                err.print(f"{seen.seconds:6.1f} s  {escape(line)}")
+        for application, row in zip(seen.applications, self._rows, strict=True):
+            if self._last.get(application.name) != row.plain:
+                self._last[application.name] = row.plain
+                err.print(f"{seen.seconds:6.1f} s  {escape(row.plain)}")
 
 
 def _progress_line(application: ApplicationStatus, seen: Seen) -> Text:

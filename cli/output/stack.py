@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Self
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
-from rich.live import Live
 from rich.text import Text
 
-from cli.output.terminal import SIGNS, err, out, plain_table
+from cli.output.terminal import SIGNS, live, out, plain_table
 from raylift.outputs import ClusterOutputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
 
-    from infra.stack import Change
+    from infra.stack import Change, Working
     from raylift.outputs import StackOutputs
 
-_ROWS = 20
 NODE_ACTIONS = ("start", "stop", "restart")
 
 
@@ -71,37 +71,41 @@ def outputs_json(outputs: StackOutputs | ClusterOutputs) -> dict[str, Any]:
     }
 
 
-class Running:
-    """What the engine works on at this moment, with seconds, below what is done.
+def live_tree(
+    working: Callable[[], list[Working]], planned: Iterable[Change] = ()
+) -> AbstractContextManager[object]:
+    """What the engine works on, below the kinds of resources, while a block runs.
 
-    Off a terminal there are the lines of what is done alone.
+    `planned` say how many of a kind there will be. Off a terminal there are the lines
+    of what is done alone.
     """
+    wanted = Counter(_family(change.what.split()[0]) for change in planned)
+    return live(lambda: tree(working(), wanted))
 
-    def __init__(self, running: Callable[[], list[tuple[str, float]]]) -> None:
-        self._running = running
-        self._live = (
-            Live(
-                console=err,
-                transient=True,
-                get_renderable=self._rows,
-                refresh_per_second=4,
-            )
-            if err.is_terminal
-            else None
-        )
 
-    def __enter__(self) -> Self:
-        """Begin to show."""
-        if self._live:
-            self._live.start()
-        return self
+def tree(working: Iterable[Working], wanted: Mapping[str, int]) -> Group:
+    """A row for each family of kinds, and one for each resource that is not done."""
+    families: dict[str, list[Working]] = {family: [] for family in wanted}
+    for each in working:
+        families.setdefault(_family(each.kind), []).append(each)
+    rows = []
+    for family, members in sorted(families.items()):
+        done = sum(each.is_done for each in members)
+        total = max(len(members), wanted.get(family, 0))
+        style = "green" if done == total else "" if members else "dim"
+        rows.append(Text(f"{family}  {done} of {total}", style=style))
+        rows += [
+            Text(f"  {each.seconds:4.0f} s  {_short(each)}", style="yellow")
+            for each in members
+            if not each.is_done
+        ]
+    return Group(*rows)
 
-    def __exit__(self, *_: object) -> None:
-        """Leave only what is done."""
-        if self._live:
-            self._live.stop()
 
-    def _rows(self) -> Group:
-        running = self._running()
-        shown = [Text(f"  {s:4.0f} s  {what}", style="dim") for what, s in running]
-        return Group(*shown[:_ROWS])
+def _family(kind: str) -> str:
+    """`aws:ec2` of aws:ec2/vpc:Vpc."""
+    return kind.rpartition(":")[0].partition("/")[0]
+
+
+def _short(each: Working) -> str:
+    return f"{each.kind.rpartition(':')[2]} {each.name}"

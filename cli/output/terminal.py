@@ -6,9 +6,11 @@ no cursor movement, and a needed question is an error that names `--yes`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import rich.box
 from rich.console import Console
@@ -17,6 +19,11 @@ from rich.table import Table
 from rich.text import Text
 
 from raylift.errors import InputFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import RenderableType
 
 _WIDE = 200  # off a terminal nothing folds: a row is a line
 
@@ -67,6 +74,17 @@ def say_json(told: object) -> None:
 def show(text: str) -> None:
     """A line of result, on stdout."""
     out.print(escape(text))
+
+
+def live(
+    rows: Callable[[], RenderableType],
+) -> contextlib.AbstractContextManager[object]:
+    """Rows at the bottom of a terminal, drawn anew while a block runs; none off one."""
+    if not err.is_terminal:
+        return contextlib.nullcontext()
+    from rich.live import Live
+
+    return Live(console=err, transient=True, get_renderable=rows, refresh_per_second=4)
 
 
 def confirm(question: str, *, answer: str, yes: bool) -> None:

@@ -23,6 +23,11 @@ TYPE_LABEL = "ray.io/node-type"  # KubeRay's: head or worker
 _MIB = 1 << 20
 _USER = 1000  # of rayproject/ray
 _GCS = "/mnt/gcs"
+# Where a client in a pod looks for its credentials, and the ConfigMap of Kubernetes'
+# own that has the API server's certificate in every namespace.
+_CREDENTIALS = "/var/run/secrets/kubernetes.io/serviceaccount"
+_ROOT_CA = "kube-root-ca.crt"
+_TOKEN_SECONDS = 3600  # the kubelet renews it
 # Endpoints of a pod that ends are taken out by then, so nothing new comes in.
 _LEAVE_SECONDS, _GRACE_SECONDS = 10, 60
 # Raylets wait this long for a head that comes back; 60 s is Ray's default.
@@ -126,7 +131,21 @@ def _autoscaler(ray: Ray) -> dict[str, Any]:
         "upscalingMode": ray.autoscaling.upscaling_mode,
         "resources": _sized({"cpu": "200m", "memory": "512Mi"}),
         "securityContext": _hardened(),
+        "volumeMounts": [
+            {"name": "credentials", "mountPath": _CREDENTIALS, "readOnly": True}
+        ],
     }
+
+
+def _credentials() -> dict[str, Any]:
+    """The API server's token, which of all containers only the autoscaler mounts."""
+    token = {"path": "token", "expirationSeconds": _TOKEN_SECONDS}
+    authority = {"key": "ca.crt", "path": "ca.crt"}
+    sources = [
+        {"serviceAccountToken": token},
+        {"configMap": {"name": _ROOT_CA, "items": [authority]}},
+    ]
+    return {"name": "credentials", "projected": {"sources": sources}}
 
 
 def _head(place: Place, ray: Ray, storage: Storage, secret: object) -> dict[str, Any]:
@@ -150,7 +169,7 @@ def _head(place: Place, ray: Ray, storage: Storage, secret: object) -> dict[str,
         "securityContext": _hardened(),
         **_environment(environment, secret),
     }
-    volumes = []
+    volumes = [_credentials()]
     if storage.claim is not None:
         # One folder for each cluster: a new one must not take up an old one's state.
         container["volumeMounts"] = [
@@ -222,11 +241,9 @@ def _worker(
 def _pod(
     ray: Ray, container: dict[str, Any], volumes: list[dict[str, Any]], *, account: str
 ) -> dict[str, Any]:
-    is_head = container["name"] == "ray-head"
     return {
         "serviceAccountName": account,
-        # Of the pods only the head's autoscaler talks to the API server.
-        "automountServiceAccountToken": is_head,
+        "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "Never",  # the autoscaler's version 2 asks for it
         "terminationGracePeriodSeconds": _GRACE_SECONDS,

@@ -90,7 +90,7 @@ NEVER = {
     "procMount",
     "remoteAccess",
 }
-VOLUMES = {"emptyDir", "persistentVolumeClaim"}
+VOLUMES = {"emptyDir", "persistentVolumeClaim", "projected"}
 HEAD_PORTS = {GCS, DASHBOARD, SERVE, METRICS}
 WORKER_PORTS = {SERVE, METRICS}
 SERVICES_OF_AWS = {
@@ -288,8 +288,9 @@ def _pod(role, template):
     spec, pod_labels = template["spec"], template["metadata"]["labels"]
     if STACK not in pod_labels:
         yield "no policy selects it"
-    if spec.get("automountServiceAccountToken", True) and role != "head":
+    if spec.get("automountServiceAccountToken", True):
         yield "has a token of the API server"
+    yield from _credentials(role, spec)
     if not spec.get("serviceAccountName"):
         yield "is the namespace's default account"
     yield from _user(spec.get("securityContext", {}))
@@ -301,6 +302,16 @@ def _pod(role, template):
     for key in ("initContainers", "containers", "ephemeralContainers"):
         for container in spec.get(key, []):
             yield from _container(container, open_ports)
+
+
+def _credentials(role, spec):
+    """A token is for the head's autoscaler, which is none of these containers."""
+    projected = {v["name"] for v in spec.get("volumes", []) if "projected" in v}
+    if projected and role != "head":
+        yield "has a token of the API server to mount"
+    for container in spec["containers"]:
+        if projected & {mount["name"] for mount in container.get("volumeMounts", [])}:
+            yield f"container {container['name']} has a token of the API server"
 
 
 def _user(context):

@@ -158,14 +158,30 @@ def test_no_credentials_are_a_denial(monkeypatch, tmp_path):
         credential("demo", region="us-west-2", profile=None)
 
 
+def test_the_tree_has_what_runs_below_its_kind_with_what_there_will_be():
+    from cli.output.stack import tree
+
+    steps = Steps()
+    wanted = {"aws:ec2": 2, "aws:eks": 1}
+
+    def rows():
+        return [row.plain for row in tree(steps.now(), wanted).renderables]
+
+    assert rows() == ["aws:ec2  0 of 2", "aws:eks  0 of 1"]
+    steps.begin(_event("create"))
+    assert rows() == ["aws:ec2  0 of 2", "     0 s  Vpc vpc", "aws:eks  0 of 1"]
+    steps.end(_event("create").urn)
+    assert rows() == ["aws:ec2  1 of 2", "aws:eks  0 of 1"]
+    wanted.clear()  # a delete has no plan
+    assert rows() == ["aws:ec2  1 of 1"]
+
+
 def test_what_is_done_is_a_line_for_a_person_and_parts_for_a_program(capsys):
     from cli.output.terminal import say, say_json
 
     steps = Steps()
     steps.begin(_event("create"))
-    assert [what for what, _ in steps.running()] == ["aws:ec2/vpc:Vpc vpc"]
     done = steps.end(_event("create").urn)
-    assert steps.running() == []
     say(done)
     say_json(done)
     say_json("waiting for the head")

@@ -412,6 +412,20 @@ FAULTS = {
         lambda s: s.worker.update(automountServiceAccountToken=True),
         "has a token",
     ),
+    "a head whose applications may ask the API server": (
+        lambda s: (
+            s.head["containers"][0]
+            .setdefault("volumeMounts", [])
+            .append({"name": "credentials", "mountPath": "/x"})
+        ),
+        "container ray-head has a token",
+    ),
+    "a worker with a token that somebody may mount": (
+        lambda s: s.worker["volumes"].append(
+            {"name": "t", "projected": {"sources": [{"serviceAccountToken": {}}]}}
+        ),
+        "a token of the API server to mount",
+    ),
     "an account whose token every pod gets": (
         lambda s: s.one("worker-account", ":ServiceAccount").update(
             automountServiceAccountToken=True

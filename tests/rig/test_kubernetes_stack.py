@@ -24,6 +24,7 @@ config:
   raylift:kubernetes: {{namespace: {SPACE}}}
   raylift:ray:
     env: {{GENERATION: "NUMBER"}}
+    autoscaling: {{idleTimeout: 10s}}
     workerGroups:
       - {{name: workers, numCpus: 1, memory: 2Gi, minReplicas: 1, maxReplicas: 4}}
 """
@@ -65,7 +66,7 @@ def _service():
     return found
 
 
-def _serve_config(rig):
+def _serve_config(rig, **deployment):
     """A Serve config whose code is a file that every pod of the rig can read."""
     with zipfile.ZipFile(rig / "kube.zip", "w") as file:
         file.writestr("hello.py", HELLO)
@@ -74,11 +75,12 @@ def _serve_config(rig):
         "route_prefix": "/",
         "import_path": "hello:app",
         "runtime_env": {"working_dir": f"file://{rig}/kube.zip"},
+        "deployments": [{"name": "Hello", **deployment}],
     }
     return json.dumps({"applications": [application]})
 
 
-def _deploy(rig):
+def _deploy(rig, **deployment):
     """As `raylift deploy` will: its one field, by its own field manager."""
     found = _service()
     apply(
@@ -86,7 +88,7 @@ def _deploy(rig):
             "apiVersion": found["apiVersion"],
             "kind": found["kind"],
             "metadata": {"name": NAME, "namespace": SPACE},
-            "spec": {"serveConfigV2": _serve_config(rig)},
+            "spec": {"serveConfigV2": _serve_config(rig, **deployment)},
         },
         manager="raylift",
     )
@@ -129,6 +131,25 @@ def test_an_application_survives_a_change_of_the_cluster_without_a_lost_request(
         if "f:serveConfigV2" in json.dumps(entry["fieldsV1"])
     }
     assert managers == {"raylift"}
+
+
+def test_ray_adds_workers_for_replicas_and_takes_them_back(stack, rig):
+    """Its autoscaler is the one container that has a token of the API server."""
+    workers = ("-n", SPACE, "pods", "-l", "ray.io/node-type=worker")
+    _deploy(rig, num_replicas=3, ray_actor_options={"num_cpus": 1})
+    wait_until(lambda: len(objects(*workers)) == 3, seconds=90)
+    wait_until(lambda: active(SPACE, NAME)[1].get("hello") == "RUNNING", seconds=90)
+    _deploy(rig, num_replicas=1)
+    wait_until(lambda: len(objects(*workers)) == 1, seconds=120)
+    _deploy(rig)
+    (head,) = objects("-n", SPACE, "pods", "-l", "ray.io/node-type=head")
+    mounting = [
+        container["name"]
+        for container in head["spec"]["containers"]
+        for mount in container.get("volumeMounts", [])
+        if mount["mountPath"].startswith("/var/run/secrets")
+    ]
+    assert mounting == ["autoscaler"]
 
 
 def test_the_bounds_of_workers_change_in_place(stack):

@@ -26,7 +26,9 @@ def environment(
     api: Api, pod: dict, container: dict, defaults: dict[str, str]
 ) -> dict[str, str]:
     """`defaults` and the container's own; `pod` has the address in its status."""
-    values = dict(defaults)
+    values, namespace = dict(defaults), pod["metadata"]["namespace"]
+    for source in container.get("envFrom", []):
+        values |= _secrets(api, namespace, source["secretRef"]["name"])
     for entry in container.get("env", []):
         values[entry["name"]] = expand(_value(api, pod, entry), values)
     return values
@@ -35,21 +37,22 @@ def environment(
 def _value(api: Api, pod: dict, entry: dict) -> str:
     source = entry.get("valueFrom", {})
     if reference := source.get("secretKeyRef"):
-        return _secret(api, pod["metadata"]["namespace"], reference)
+        namespace = pod["metadata"]["namespace"]
+        return _secrets(api, namespace, reference["name"])[reference["key"]]
     if reference := source.get("fieldRef"):
-        return _field(pod, reference["fieldPath"])
+        return field(pod, reference["fieldPath"])
     return entry.get("value", "")
 
 
-def _secret(api: Api, namespace: str, reference: dict) -> str:
-    path = f"/api/v1/namespaces/{namespace}/secrets/{reference['name']}"
-    secret = api.call("GET", path)
+def _secrets(api: Api, namespace: str, name: str) -> dict[str, str]:
+    secret = api.call("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
     if secret is None:
-        raise ValueError(f"secret {reference['name']!r} not found")
-    return base64.b64decode(secret["data"][reference["key"]]).decode()
+        raise ValueError(f"secret {name!r} not found")
+    return {k: base64.b64decode(v).decode() for k, v in secret["data"].items()}
 
 
-def _field(pod: dict, path: str) -> str:
+def field(pod: dict, path: str) -> str:
+    """A field of a pod, as the downward API names it."""
     if keyed := KEYED.fullmatch(path):
         return pod["metadata"].get(keyed[1], {}).get(keyed[2], "")
     value = pod

@@ -41,7 +41,10 @@ class Machine:
 
 
 class Pod(threading.Thread):
-    """Runs a pod's first container until somebody deletes the pod."""
+    """Runs a pod until somebody deletes it.
+
+    Its first container is the pod's: the others begin and end with it.
+    """
 
     def __init__(self, machine: Machine, found: dict, network: Network) -> None:
         super().__init__(name=found["metadata"]["name"], daemon=True)
@@ -119,7 +122,12 @@ class Pod(threading.Thread):
 
     def run_container(self, restarts: int, last_state: dict) -> int:
         """Runs it once; its exit status."""
-        container, started = self.launch(restarts), now()
+        main, *others = self.spec["containers"]
+        container, started = self.launch(main, self.directory, restarts), now()
+        beside = [
+            self.launch(spec, self.directory / spec["name"], restarts)
+            for spec in others
+        ]
         probes = Probes(container)
         while container.process.poll() is None:
             self.report(
@@ -136,29 +144,30 @@ class Pod(threading.Thread):
                 container.stop(self.time_left())
                 break
             probes.step()
+        for each in beside:
+            each.stop(lambda: 0)
         return container.process.wait()
 
-    def launch(self, restarts: int) -> Container:
-        """The container with a new /tmp: what it wrote there ends with it."""
-        machine, spec = self.machine, self.spec["containers"][0]
-        tmp = self.directory / f"tmp.{restarts}"
-        tmp.mkdir(exist_ok=True)
+    def launch(self, spec: dict, directory: Path, restarts: int) -> Container:
+        """A container with a new /tmp: what it wrote there ends with it."""
+        machine, tmp = self.machine, directory / f"tmp.{restarts}"
+        tmp.mkdir(parents=True, exist_ok=True)
+        port = machine.api.address.rpartition(":")[2]
         defaults = {
             "PATH": f"{machine.programs}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-            "HOME": str(self.directory),
+            "HOME": str(directory),
             "LANG": "C.UTF-8",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "KUBERNETES_SERVICE_HOST": GATEWAY,
+            "KUBERNETES_SERVICE_PORT_HTTPS": port,
         }
         values = environment(machine.api, self.pod, spec, defaults)
         volumes = Volumes(machine.api, self.pod, self.directory)
         kept = [*kept_for(machine.run, machine.programs), *volumes.folders()]
-        container = Container(spec, self.address, values, self.directory)
+        container = Container(spec, self.address, values, directory)
         container.start(
             self.network.name,
-            [
-                *own_tmp(tmp, kept),
-                *volumes.commands(spec, values),
-            ],
+            [*own_tmp(tmp, kept), *volumes.commands(spec, values)],
         )
         return container
 

@@ -1,8 +1,8 @@
 """What a container sees of the machine's files: shell commands that mount it.
 
 They run in the container's own mount namespace, so nothing is left of a mount
-when it ends. /tmp, /mnt and /dev/shm are the container's own; elsewhere a volume
-needs a folder that the machine has, as none may be left there.
+when it ends. /tmp, /mnt, /run and /dev/shm are the container's own; elsewhere a
+volume needs a folder that the machine has, as none may be left there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .environment import expand
+from .environment import expand, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from api import Api
 
 TMP, SHARED_MEMORY = Path("/tmp"), Path("/dev/shm")
-OWN = (TMP, Path("/mnt"), SHARED_MEMORY)
+OWN = (TMP, Path("/mnt"), Path("/run"), SHARED_MEMORY)
+TOKEN_SECONDS = 3600
 QUANTITY = re.compile(r"(\d+)([KMG])i")
 
 
@@ -33,7 +34,7 @@ class Volumes:
     """A pod's volumes; those that live as long as it does are below `directory`."""
 
     def __init__(self, api: Api, pod: dict, directory: Path) -> None:
-        self.api, self.directory = api, directory
+        self.api, self.pod, self.directory = api, pod, directory
         self.namespace = pod["metadata"]["namespace"]
         self.volumes = {each["name"]: each for each in pod["spec"].get("volumes", [])}
 
@@ -47,16 +48,12 @@ class Volumes:
     def commands(self, container: dict, values: dict[str, str]) -> Iterator[str]:
         """For one container; `values`: its environment."""
         yield "mount -t tmpfs none /mnt"
+        yield "mount -t tmpfs none /run"
         yield f"mount -t tmpfs -o size=64m none {SHARED_MEMORY}"  # containerd's
         mounts = sorted(
-            (
-                mount
-                for mount in container.get("volumeMounts", [])
-                if "projected" not in self.volumes[mount["name"]]  # the API's token
-            ),
-            key=lambda mount: mount["mountPath"],
+            container.get("volumeMounts", []), key=lambda mount: mount["mountPath"]
         )
-        targets = [Path(mount["mountPath"]) for mount in mounts]
+        targets = [Path(mount["mountPath"]).resolve() for mount in mounts]  # /var/run
         for mount, target in zip(mounts, targets, strict=True):
             _check(target, [*OWN, *targets])
             yield from self._mount(mount, target, values)
@@ -83,6 +80,8 @@ class Volumes:
             return self.directory / "volumes" / volume["name"]
         if claim := volume.get("persistentVolumeClaim"):
             return self._claimed(claim["claimName"])
+        if projected := volume.get("projected"):
+            return self._projected(volume["name"], projected["sources"])
         raise Unusable(f"volume {volume['name']!r} is of a kind that the rig has not")
 
     def _claimed(self, name: str) -> Path:
@@ -93,6 +92,39 @@ class Volumes:
         if not volume:
             raise Unusable(f"claim {name!r} has no volume")
         return Path(volume["spec"]["hostPath"]["path"])
+
+    def _projected(self, name: str, sources: list[dict]) -> Path:
+        folder = self.directory / "volumes" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in sources:
+            for path, text in self._files(source):
+                (folder / path).write_text(text, encoding="utf-8")
+        return folder
+
+    def _files(self, source: dict) -> Iterator[tuple[str, str]]:
+        """What one source gives; a token is not renewed, as no pod gets old here."""
+        if token := source.get("serviceAccountToken"):
+            yield token["path"], self._token()
+        if wanted := source.get("configMap"):
+            place = f"/api/v1/namespaces/{self.namespace}/configmaps/{wanted['name']}"
+            found = (self.api.call("GET", place) or {"data": {}})["data"]
+            for item in wanted["items"]:
+                yield item["path"], found[item["key"]]
+        for item in source.get("downwardAPI", {}).get("items", ()):
+            yield item["path"], field(self.pod, item["fieldRef"]["fieldPath"])
+
+    def _token(self) -> str:
+        account = self.pod["spec"]["serviceAccountName"]
+        place = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/{account}/token"
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": TOKEN_SECONDS},
+        }
+        answer = self.api.call("POST", place, body)
+        if not answer:
+            raise Unusable(f"there is no service account {account!r}")
+        return answer["status"]["token"]
 
 
 def own_tmp(folder: Path, kept: Iterable[Path]) -> Iterator[str]:
