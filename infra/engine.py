@@ -163,11 +163,11 @@ class PulumiStack:
         """
         if not kept:
             return Seen(None, None)
-        outputs = ClusterOutputs.of(kept)
         try:
+            outputs = ClusterOutputs.of(kept)
             with self._api_server(outputs) as api:
                 return RayServiceWatch(api, outputs.namespace, self.name).look()
-        except (Denied, Unreachable):
+        except (CannotWork, Denied, Unreachable):
             return Seen(None, None)
 
     def _refuse_another_cluster(self, kept: Mapping[str, Any], uid: str) -> None:

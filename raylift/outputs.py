@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from raylift.errors import CannotWork
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -62,14 +64,24 @@ class ClusterOutputs:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> ClusterOutputs:
-        """From the outputs that `handed_over` of the programs names."""
-        return cls(
-            stack=values["stack"],
-            target=values["target"],
-            cluster=values["cluster"],
-            namespace=values["namespace"],
-            ray_version=values["rayVersion"],
-            serve_service=values["serveService"],
-            kubeconfig=values.get("kubeconfig", ""),
-            packages=values.get("packages", ""),
-        )
+        """From the outputs that `handed_over` of the programs names.
+
+        Raises:
+            CannotWork: one is missing, as of a stack of another version of raylift.
+        """
+        try:
+            return cls(
+                stack=values["stack"],
+                target=values["target"],
+                cluster=values["cluster"],
+                namespace=values["namespace"],
+                ray_version=values["rayVersion"],
+                serve_service=values["serveService"],
+                kubeconfig=values.get("kubeconfig", ""),
+                packages=values.get("packages", ""),
+            )
+        except KeyError as missing:
+            raise CannotWork(
+                f"the stack's outputs have no {missing}: another version made them",
+                hint="raylift up makes them anew",
+            ) from None

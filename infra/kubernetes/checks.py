@@ -277,6 +277,16 @@ def of_ingress(config: KubernetesConfig) -> Iterator[Wrong]:
 
 
 @check
+def of_observability(config: KubernetesConfig) -> Iterator[Wrong]:
+    """Whether Prometheus may ask for what it is told of."""
+    policy = config.network_policy
+    is_asked = config.observability.prometheus is True
+    if is_asked and policy.enabled and not policy.metrics_from:
+        text = "needs networkPolicy.metricsFrom: Prometheus' namespace"
+        yield Wrong(("observability", "prometheus"), f"{text}, such as [monitoring]")
+
+
+@check
 def _of_callers(config: KubernetesConfig) -> Iterator[Wrong]:
     if config.network_policy.enabled and not config.network_policy.serve_from:
         text = (

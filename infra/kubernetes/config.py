@@ -96,6 +96,7 @@ class NodeGroup(Section):
     name: Name
     node_selector: Labels = {}
     tolerations: list[Toleration] = []
+    runtime_class_name: Name | None = None
     num_cpus: Positive = 2.0
     num_gpus: Count = 0
     memory: Bytes = 4 << 30
@@ -125,7 +126,7 @@ class WorkerGroup(Section):
 class Operator(Section):
     """The KubeRay operator: installed by its Helm chart, or found."""
 
-    install: Literal["auto"] | bool = "auto"
+    install: Annotated[bool | None, Auto] = None
     version: Version = OPERATOR_VERSION
     namespace: Name = "kuberay-operator"
 
@@ -198,6 +199,12 @@ class NetworkPolicy(Section):
     metrics_from: list[str] = []
 
 
+class Observability(Section):
+    """What Prometheus' operator is told of: a PodMonitor, where it can be of use."""
+
+    prometheus: Annotated[bool | None, Auto] = None
+
+
 class Kubernetes(Section):
     """Which cluster, as kubectl names it, and the namespace in it."""
 
@@ -227,6 +234,7 @@ class KubernetesConfig(RayOnKubernetes):
     node_groups: list[NodeGroup] = []
     fault_tolerance: FaultTolerance = FaultTolerance()
     ingress: Ingress = Ingress()
+    observability: Observability = Observability()
 
     def checks(self) -> Iterator[Wrong]:
         """What is wrong although every single value is right."""
@@ -236,6 +244,7 @@ class KubernetesConfig(RayOnKubernetes):
         yield from checks.of_namespace(self)
         yield from checks.of_storage(self)
         yield from checks.of_ingress(self)
+        yield from checks.of_observability(self)
         yield from checks.of_workers(self)
 
     def pools(self) -> list[Pool]:
@@ -251,6 +260,7 @@ class KubernetesConfig(RayOnKubernetes):
                 max_size=group.max_size,
                 node_selector=group.node_selector,
                 tolerations=taints_of(group.tolerations),
+                runtime_class=group.runtime_class_name,
                 labels=group.labels,
                 resources=group.resources,
             )

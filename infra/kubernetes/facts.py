@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _CORE, _APPS = "/api/v1", "/apis/apps/v1"
 _SYSTEM = f"{_CORE}/namespaces/kube-system"
 _CRD = "rayservices.ray.io"
+_MONITORS = "podmonitors.monitoring.coreos.com"
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _STORAGE = "/apis/storage.k8s.io/v1/storageclasses"
 _INGRESS = "/apis/networking.k8s.io/v1/ingressclasses"
@@ -41,7 +42,8 @@ class Facts:
 
     `uid` is that of its namespace kube-system, which is as old as the cluster;
     `context` is what the kubeconfig calls it.
-    `operator` is None where there is none, or the stack's own.
+    `operator` is None where there is none, or the stack's own; `has_prometheus` says
+    whether Prometheus' operator is there.
     """
 
     uid: str = ""
@@ -54,6 +56,7 @@ class Facts:
     default_storage_class: str | None = None
     ingress_classes: tuple[str, ...] = ()
     gpus: int = 0
+    has_prometheus: bool = False
     denied: tuple[str, ...] = ()
 
 
@@ -90,6 +93,7 @@ def _read(api: Api, config: KubernetesConfig, stack: str, context: str | None) -
         storage_classes=tuple(map(_name, classes)),
         default_storage_class=_default(classes),
         ingress_classes=tuple(map(_name, api.items(_INGRESS))),
+        has_prometheus=api.get(f"{_CRDS}/{_MONITORS}") is not None,
         gpus=sum(map(_gpus, api.items(f"{_CORE}/nodes"))),
         denied=tuple(_denied(api, wanted, installs=installs)),
     )

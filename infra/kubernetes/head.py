@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from infra.kubernetes.ray_service import DASHBOARD_PORT
+from infra.kubernetes.ray_service import CLUSTER_LABEL, DASHBOARD_PORT, TYPE_LABEL
 from raylift.errors import CannotWork, Unreachable
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class RayServiceWatch:
         Raises:
             CannotWork: it never will.
         """
-        selector = f"ray.io/cluster={name},ray.io/node-type=head"
+        selector = f"{CLUSTER_LABEL}={name},{TYPE_LABEL}=head"
         for pod in self._api.items(f"{self._core}/pods", labelSelector=selector):
             for condition in pod["status"].get("conditions") or []:
                 if (

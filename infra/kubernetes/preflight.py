@@ -33,6 +33,11 @@ def refuse_what_lacks(config: KubernetesConfig, facts: Facts) -> None:
         )
     _operator(config, facts)
     _classes(config, facts)
+    if config.observability.prometheus is True and not facts.has_prometheus:
+        raise CannotWork(
+            "the cluster has no Prometheus operator",
+            hint="set raylift:observability.prometheus: auto",
+        )
     if any(pool.num_gpus for pool in config.pools()) and not facts.gpus:
         raise CannotWork(
             "no node of the cluster offers nvidia.com/gpu",

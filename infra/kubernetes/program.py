@@ -15,6 +15,8 @@ from pulumi import ComponentResource, CustomTimeouts, Output, ResourceOptions
 
 from infra.kubernetes.network_policy import Callers, network_policies
 from infra.kubernetes.ray_service import (
+    CLUSTER_LABEL,
+    GROUP_LABEL,
     SERVE_PORT,
     STACK_LABEL,
     TYPE_LABEL,
@@ -34,6 +36,11 @@ if TYPE_CHECKING:
     from infra.kubernetes.workers import Worker
 
 CHART = "https://ray-project.github.io/kuberay-helm/"
+# Kubernetes' own guard on what pods of a namespace may ask for.
+_GUARD = {
+    "pod-security.kubernetes.io/enforce": "baseline",
+    "pod-security.kubernetes.io/warn": "restricted",
+}
 # No generic resource is awaited, and these are not ready before an application is:
 # they count as made once they exist. Their deletion is awaited all the same.
 EXISTS = {"pulumi.com/waitFor": "jsonpath={.metadata.uid}"}
@@ -81,6 +88,7 @@ class Wanted:
     volume: Volume | None = None
     redis: dict[str, Any] | None = None
     policies: bool = True
+    is_monitored: bool = False
 
 
 def build(config: KubernetesConfig, stack: str, facts: Facts) -> dict[str, Any]:
@@ -119,12 +127,24 @@ def build(config: KubernetesConfig, stack: str, facts: Facts) -> dict[str, Any]:
             volume=volume_of(config.fault_tolerance, facts.default_storage_class),
             redis=redis_options(config.fault_tolerance),
             policies=config.network_policy.enabled,
+            is_monitored=_is_monitored(config, facts),
         ),
         after=[made for made in (space, release) if made],
     )
     if config.ingress.type == "ingressClass":
         _ingress(cluster, config.ingress, service)
     return handed_over(config, stack, facts.uid)
+
+
+def _is_monitored(config: KubernetesConfig, facts: Facts) -> bool:
+    """Whether Prometheus' operator is there and Prometheus may ask the pods."""
+    policy = config.network_policy
+    can_ask = bool(policy.metrics_from) or not policy.enabled
+    return (
+        config.observability.prometheus is not False
+        and facts.has_prometheus
+        and can_ask
+    )
 
 
 def handed_over(
@@ -147,13 +167,9 @@ def handed_over(
 def namespace(cluster: Cluster) -> kubernetes.core.v1.Namespace:
     """The stack's namespace, with Kubernetes' own guard on what pods may ask for."""
     name = cluster.place.namespace
-    guard = {
-        "pod-security.kubernetes.io/enforce": "baseline",
-        "pod-security.kubernetes.io/warn": "restricted",
-    }
     return kubernetes.core.v1.Namespace(
         "namespace",
-        metadata={"name": name, "labels": labels(cluster.place) | guard},
+        metadata={"name": name, "labels": labels(cluster.place) | _GUARD},
         opts=cluster.options(depends_on=cluster.ready),
     )
 
@@ -162,7 +178,10 @@ def operator(cluster: Cluster, ray: Ray) -> kubernetes.helm.v3.Release:
     """The KubeRay operator by its Helm chart, in a namespace of its own."""
     home = kubernetes.core.v1.Namespace(
         "operator-namespace",
-        metadata={"name": ray.operator.namespace, "labels": labels(cluster.place)},
+        metadata={
+            "name": ray.operator.namespace,
+            "labels": labels(cluster.place) | _GUARD,
+        },
         opts=cluster.options(depends_on=cluster.ready),
     )
     size = {"cpu": "500m", "memory": "1Gi"}
@@ -195,6 +214,8 @@ class RayService(ComponentResource):
         claim = self._claim(wanted.volume) if wanted.volume else None
         self.service = self._ray_service(self._secret(), claim, before)
         self._budget()
+        if wanted.is_monitored:
+            self._monitor()
         self.register_outputs({})
 
     def _options(self, **more: Any) -> ResourceOptions:  # noqa: ANN401 Pulumi's own
@@ -327,6 +348,22 @@ class RayService(ComponentResource):
                 spec=spec,
                 opts=self._options(),
             )
+
+    def _monitor(self) -> None:
+        """Tells Prometheus' operator which pods have Ray's metrics."""
+        place = self._cluster.place
+        kubernetes.apiextensions.CustomResource(
+            "monitor",
+            api_version="monitoring.coreos.com/v1",
+            kind="PodMonitor",
+            metadata=self._metadata(""),
+            spec={
+                "selector": {"matchLabels": {STACK_LABEL: place.stack}},
+                "podMetricsEndpoints": [{"port": "metrics"}],
+                "podTargetLabels": [CLUSTER_LABEL, TYPE_LABEL, GROUP_LABEL],
+            },
+            opts=self._options(),
+        )
 
 
 def volume_of(storage: FaultTolerance, default: str | None) -> Volume | None:

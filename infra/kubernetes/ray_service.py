@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 SERVE_PORT, DASHBOARD_PORT, METRICS_PORT, GCS_PORT = 8000, 8265, 8080, 6379
 STACK_LABEL = "raylift.io/stack"
-TYPE_LABEL = "ray.io/node-type"  # KubeRay's: head or worker
+GROUP_LABEL = "raylift.io/worker-group"
+CLUSTER_LABEL = "ray.io/cluster"  # KubeRay's, as the next: head or worker
+TYPE_LABEL = "ray.io/node-type"
 _MIB = 1 << 20
 _USER = 1000  # of rayproject/ray
 _GCS = "/mnt/gcs"
@@ -230,10 +232,10 @@ def _worker(
     shm = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared}}
     spec = _pod(ray, container, [shm], account=f"{place.stack}-worker")
     spec |= _scheduling(worker.pool)
+    if worker.pool.runtime_class:  # such as nvidia, on k3s, RKE2 and Talos
+        spec["runtimeClassName"] = worker.pool.runtime_class
     return {
-        "metadata": {
-            "labels": {**labels(place), "raylift.io/worker-group": worker.name}
-        },
+        "metadata": {"labels": {**labels(place), GROUP_LABEL: worker.name}},
         "spec": spec,
     }
 

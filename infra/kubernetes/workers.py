@@ -34,6 +34,7 @@ class Pool:
     max_size: int
     node_selector: dict[str, str] = field(default_factory=dict)
     tolerations: tuple[Taint, ...] = ()
+    runtime_class: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
     resources: dict[str, float] = field(default_factory=dict)
 

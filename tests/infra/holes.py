@@ -63,6 +63,7 @@ KINDS = {
     "kubernetes:core/v1:Service",
     "kubernetes:core/v1:ServiceAccount",
     "kubernetes:helm.sh/v3:Release",
+    "kubernetes:monitoring.coreos.com/v1:PodMonitor",
     "kubernetes:networking.k8s.io/v1:Ingress",
     "kubernetes:networking.k8s.io/v1:NetworkPolicy",
     "kubernetes:policy/v1:PodDisruptionBudget",

@@ -75,7 +75,16 @@ KUBERNETES = {
         {},
         {"nodeGroups": [{"name": "cpu", "labels": {"a": "b"}, "resources": {"x": 1}}]},
         {"nodeGroups": [{**_GPU, "numGpus": 8, "numCpus": 64, "memory": "1Ti"}]},
-        {"nodeGroups": [{**_GPU, "numGpus": 1, "tolerations": [{"key": "gpu"}]}]},
+        {
+            "nodeGroups": [
+                {
+                    **_GPU,
+                    "numGpus": 1,
+                    "tolerations": [{"key": "gpu"}],
+                    "runtimeClassName": "nvidia",
+                }
+            ]
+        },
         {
             "nodeGroups": [{**_GPU, "numGpus": 2}, {"name": "cpu", "minSize": 1}],
             "ray": {
@@ -87,6 +96,7 @@ KUBERNETES = {
         },
     ],
     "tags": [{}, {"tags": {"team": "ml"}}],
+    "prometheus": [{}, {"observability": {"prometheus": False}}],
 }
 AWS = {
     **RAY,

@@ -34,6 +34,7 @@ FACTS = Facts(
     default_storage_class="standard",
     ingress_classes=("nginx",),
     gpus=8,
+    has_prometheus=True,
 )
 
 

@@ -15,6 +15,13 @@ KEY = (
 )
 
 REFUSED = {
+    "raylift:observability: {prometheus: true}": "raylift:observability.prometheus: needs"
+    " networkPolicy.metricsFrom: Prometheus' namespace, such as [monitoring]",
+    "raylift:observability: {prometheus: grafana}": "raylift:observability.prometheus:"
+    ' must be true or false, not the text "grafana"',
+    "raylift:ray: {operator: {install: never}}": "raylift:ray.operator.install: must be"
+    ' true or false, not the text "never"',
+
     "raylift:network: {}": "raylift:network: only target aws has this key",
     "raylift:kubernetes: {namespace: A}": "raylift:kubernetes.namespace: must be"
     " lowercase letters, digits and '-', start with a letter, at most 20 characters",
