@@ -7,7 +7,7 @@ stack file; neither is written, and the user's own choice of a stack stays as it
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pulumi
 from pulumi.automation.errors import CommandError, StackNotFoundError
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from infra.config import StackConfig
     from infra.kubernetes.facts import Facts
     from infra.stack import Change, Say, Working
+
+T = TypeVar("T")
 
 _NAMESPACE = "::kubernetes:core/v1:Namespace::namespace"
 
@@ -70,7 +72,7 @@ class PulumiStack:
         """
         self._created()
         operation = self._operation()
-        operation.in_parallel(self._api.preview, program=self._program())
+        self._build(operation, self._api.preview)
         changes = operation.steps.changes()
         if not restart:
             _refuse_loss(changes)
@@ -84,7 +86,7 @@ class PulumiStack:
         before = self._seen(kept)
         # Also where nothing changes: it takes the lock, and frees a dead one's.
         operation = self._operation(progress)
-        result = operation.in_parallel(self._api.up, program=self._program())
+        result = self._build(operation, self._api.up)
         if slowest := operation.steps.slowest():
             progress(f"slowest: {slowest}")
         outputs = ClusterOutputs.of(_values(result.outputs))
@@ -205,15 +207,25 @@ class PulumiStack:
         self._steps = operation.steps
         return operation
 
-    def _program(self) -> Callable[[], None]:
-        facts = self._facts
+    def _build(self, operation: Operation, function: Callable[..., T]) -> T:
+        """An operation that runs the program; an error of ours in it stays one."""
+        facts, errors = self._facts, []
 
         def program() -> None:
-            outputs = build(read_config(settings()), self.name, facts)
+            try:
+                outputs = build(read_config(settings()), self.name, facts)
+            except RayliftError as error:
+                errors.append(error)
+                raise pulumi.RunError(str(error)) from None
             for key, value in outputs.items():
                 pulumi.export(key, value)
 
-        return program
+        try:
+            return operation.in_parallel(function, program=program)
+        except RayliftError:
+            if errors:
+                raise errors[0] from None
+            raise
 
     def _kept(self) -> dict[str, Any] | None:
         """The outputs in the stack's state; None where there is no such state."""

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pulumi
 import pulumi_aws as aws
 from pulumi import ResourceOptions
 
-from raylift.errors import InputFailed
+from raylift.errors import CannotWork, Denied, InputFailed
+from raylift.wording import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from infra.aws.config import AwsConfig, NodeGroup
+
+T = TypeVar("T")
 
 STACK_TAG = "raylift:stack"
 _MY_ADDRESS = "https://checkip.amazonaws.com"
 _CALLER = "RAYLIFT_CALLER_CIDR"
 _ZONES = 3
+_CREDENTIALS = re.compile(
+    r"credential|ExpiredToken|InvalidClientTokenId|AccessDenied|UnauthorizedOperation"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,24 @@ class Account:
     def guarded(self, **more: Any) -> ResourceOptions:  # noqa: ANN401 Pulumi's own
         """Options of a resource that must not go by mistake."""
         return self.options(protect=self.config.protection.deletion_protection, **more)
+
+    def ask(self, question: Callable[..., T], **arguments: Any) -> T:  # noqa: ANN401 Pulumi's own
+        """What AWS answers to a function of pulumi_aws.
+
+        Raises:
+            Denied: there are no credentials, or they do not do.
+            CannotWork: it answers with another error.
+        """
+        options = pulumi.InvokeOptions(provider=self.provider)
+        try:
+            return question(**arguments, opts=options)
+        except Exception as error:  # noqa: BLE001 Pulumi raises nothing narrower
+            text = printable(str(error).rpartition(" failed: ")[2], limit=300)
+            if not _CREDENTIALS.search(text):
+                raise CannotWork(f"AWS says: {text}") from None
+            raise Denied(
+                f"AWS refuses: {text}", hint="aws sts get-caller-identity"
+            ) from None
 
     def tags(self, **more: str) -> dict[str, str]:
         """Tags that the provider's default tags do not reach."""
@@ -72,10 +97,9 @@ def zones_of(here: Account) -> list[str]:
     """The zones to build in: first those that groups name, or that offer types."""
     if here.config.network.availability_zones is not None:
         return here.config.network.availability_zones
-    invoke = pulumi.InvokeOptions(provider=here.provider)
     # Local Zones have to be opted into, and EKS' control plane is in none of them.
     usual: Any = {"name": "opt-in-status", "values": ["opt-in-not-required"]}
-    found = aws.get_availability_zones(state="available", filters=[usual], opts=invoke)
+    found = here.ask(aws.get_availability_zones, state="available", filters=[usual])
     groups = here.config.node_groups
     named = {zone for group in groups for zone in group.availability_zones or ()}
     offering = [zones_offering(here, group) for group in groups]
@@ -89,10 +113,10 @@ def zones_of(here: Account) -> list[str]:
 def zones_offering(here: Account, group: NodeGroup) -> set[str]:
     """The zones where every type of a group can be had."""
     wanted: Any = {"name": "instance-type", "values": group.instance_types}
-    found = aws.ec2.get_instance_type_offerings(
+    found = here.ask(
+        aws.ec2.get_instance_type_offerings,
         location_type="availability-zone",
         filters=[wanted],
-        opts=pulumi.InvokeOptions(provider=here.provider),
     )
     pairs = zip(found.instance_types, found.locations, strict=True)
     return _common(pairs, group.instance_types)

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.aws.account import caller_cidr
+from infra.aws.account import Account, caller_cidr
 from infra.aws.eks_token import credential
 from infra.aws.subnets import share_out
 from infra.backend import backend_of, environment, holder_of
 from infra.steps import Steps
-from raylift.errors import Denied, InputFailed
+from raylift.errors import CannotWork, Denied, InputFailed
 
 LOCKED = (
     "error: the stack is currently locked by 1 lock(s). Either wait for the other"
@@ -174,6 +174,29 @@ def test_the_tree_has_what_runs_below_its_kind_with_what_there_will_be():
     assert rows() == ["aws:ec2  1 of 2", "aws:eks  0 of 1"]
     wanted.clear()  # a delete has no plan
     assert rows() == ["aws:ec2  1 of 1"]
+
+
+FAILED = (
+    "invoke of aws:ec2/getVpc failed: invocation of aws:ec2/getVpc returned an error: "
+)
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        ("ExpiredToken: the token is expired", Denied),
+        ("NoCredentialsError: Unable to locate credentials", Denied),
+        ("UnauthorizedOperation: You are not authorized", Denied),
+        ("RequestLimitExceeded: slow down", CannotWork),
+    ],
+)
+def test_what_aws_does_not_answer_is_one_line(reason, error):
+    def question(**_):
+        raise Exception(FAILED + reason)  # noqa: TRY002 as Pulumi does
+
+    with pytest.raises(error, match=reason) as caught:
+        Account("demo", None, None).ask(question, id="vpc-1")
+    assert "invoke of" not in str(caught.value)
 
 
 def test_what_is_done_is_a_line_for_a_person_and_parts_for_a_program(capsys):

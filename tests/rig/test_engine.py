@@ -100,3 +100,18 @@ def test_a_name_of_target_local_is_told_by_pulumi_up_in_one_line(stack):
     assert refused.returncode != 0
     assert "local is this machine, where Pulumi has nothing to do" in said
     stack.write(FILE)
+
+
+def test_what_aws_refuses_while_the_program_runs_is_one_line(
+    rig, tmp_path, monkeypatch
+):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RAYLIFT_CALLER_CIDR", "203.0.113.7/32")
+    text = "config: {aws:region: us-west-2, raylift:target: aws}\n"
+    with project(tmp_path / "project", "denied", text) as made:
+        refused = made.raylift("preview", code=8)
+        assert "error: AWS refuses: invocation of aws:" in refused.stderr
+        plain = made.run("pulumi", "preview", "-s", "denied", code=None)
+        assert plain.returncode
+        assert "error: AWS refuses: invocation of aws:" in plain.stdout
