@@ -84,14 +84,18 @@ def live_tree(
 
 
 def tree(working: Iterable[Working], wanted: Mapping[str, int]) -> Group:
-    """A row for each family of kinds, and one for each resource that is not done."""
+    """A row for each family of kinds, and one for each resource that is not done.
+
+    Empty where all of it is done: what follows is not the engine's.
+    """
     families: dict[str, list[Working]] = {family: [] for family in wanted}
     for each in working:
         families.setdefault(_family(each.kind), []).append(each)
-    rows = []
+    rows, finished = [], True
     for family, members in sorted(families.items()):
         done = sum(each.is_done for each in members)
         total = max(len(members), wanted.get(family, 0))
+        finished = finished and done == total
         style = "green" if done == total else "" if members else "dim"
         rows.append(Text(f"{family}  {done} of {total}", style=style))
         rows += [
@@ -99,7 +103,7 @@ def tree(working: Iterable[Working], wanted: Mapping[str, int]) -> Group:
             for each in members
             if not each.is_done
         ]
-    return Group(*rows)
+    return Group(*([] if finished else rows))
 
 
 def _family(kind: str) -> str:
