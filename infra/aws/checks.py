@@ -284,6 +284,13 @@ def _of_machine(place: Place, group: NodeGroup) -> Iterator[Wrong]:
         yield Wrong((*place, "taints"), "at most 50 taints")
 
 
+def of_accelerators(config: AwsConfig) -> Iterator[Wrong]:
+    """What runs beside GPUs."""
+    if config.accelerators.dcgm_exporter and not config.has_gpus:
+        text = "needs a node group with GPUs"
+        yield Wrong(("accelerators", "dcgmExporter"), text)
+
+
 def of_namespace(config: AwsConfig) -> Iterator[Wrong]:
     """The namespace that is made in the new cluster."""
     name = config.kubernetes.namespace

@@ -219,9 +219,10 @@ class Autoscaler(Section):
 
 
 class Accelerators(Section):
-    """What makes GPUs known to Kubernetes."""
+    """What makes GPUs known to Kubernetes, and what says how they are used."""
 
     device_plugin: Literal["install", "skip"] = "install"
+    dcgm_exporter: bool = False
 
 
 class FaultTolerance(kubernetes.FaultTolerance):
@@ -294,8 +295,14 @@ class AwsConfig(RayOnKubernetes):
         yield from checks.of_namespace(self)
         yield from checks.of_fault_tolerance(self)
         yield from checks.of_ingress(self)
+        yield from checks.of_accelerators(self)
         if all(wrong.is_warning for wrong in groups):
             yield from ray_checks.of_ray(self, self.pools())
+
+    @property
+    def has_gpus(self) -> bool:
+        """Whether a node group has NVIDIA GPUs."""
+        return any(group.has_gpus for group in self.node_groups)
 
     def pools(self) -> list[Pool]:
         """The node groups for Ray workers; without any, the system group."""

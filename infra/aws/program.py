@@ -33,7 +33,8 @@ def build(config: AwsConfig, stack: str) -> dict[str, Any]:
     made = cluster(here, net)
     on = ground(here, made, net)
     system = system_group(on)
-    workers = [worker_group(on, group, system) for group in config.node_groups]
+    for group in config.node_groups:
+        worker_group(on, group, system)
     after = controllers.addons(here, made, system)
     provider = inside(here, made, [system, *made.for_nodes])
     within = controllers.Inside(here, made, provider, system)
@@ -41,7 +42,7 @@ def build(config: AwsConfig, stack: str) -> dict[str, Any]:
     bucket = packages.bucket(here)
     identities = _identities(within, place, bucket)
     service = _ray(net, within, place, [*after, *identities])
-    _controllers(within, workers)
+    _controllers(within)
     if config.ingress.type == "alb":
         balancer = controllers.load_balancers(within, net)
         spec = {
@@ -55,13 +56,14 @@ def build(config: AwsConfig, stack: str) -> dict[str, Any]:
     return _handed_over(here, made.eks, bucket)
 
 
-def _controllers(within: controllers.Inside, workers: list[Any]) -> None:
+def _controllers(within: controllers.Inside) -> None:
     config = within.here.config
     if config.autoscaler.type == "clusterAutoscaler":
         controllers.autoscaler(within)
-    has_gpus = any(group.has_gpus for group in config.node_groups)
-    if workers and has_gpus and config.accelerators.device_plugin == "install":
+    if config.has_gpus and config.accelerators.device_plugin == "install":
         controllers.device_plugin(within)
+    if config.accelerators.dcgm_exporter:
+        controllers.dcgm_exporter(within)
     if any(group.efa for group in config.node_groups):
         controllers.efa_plugin(within)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         FaultTolerance,
         KubernetesConfig,
         NetworkPolicy,
+        Operator,
         Ray,
         RayOnKubernetes,
         WorkerGroup,
@@ -66,6 +67,7 @@ def of_sizes(place: Place, smallest: int, largest: int) -> Iterator[Wrong]:
 def of_ray(config: RayOnKubernetes, pools: Sequence[Pool]) -> Iterator[Wrong]:
     """The Ray cluster, its versions and its workers."""
     yield from _of_versions(config.ray)
+    yield from _of_gates(config.ray.operator)
     yield from _of_policy(config.network_policy)
     yield from _of_environment(("ray", "env"), config.ray.env)
     groups = config.ray.worker_groups
@@ -89,6 +91,16 @@ def _of_versions(ray: Ray) -> Iterator[Wrong]:
     if numbers(ray.operator.version) < _AUTH_OPTIONS:
         text = f"{ray.operator.version} lacks authOptions; use 1.5.1 or newer"
         yield Wrong(("ray", "operator", "version"), text)
+
+
+def _of_gates(operator: Operator) -> Iterator[Wrong]:
+    place, names = ("ray", "operator", "featureGates"), []
+    if operator.feature_gates and operator.install is False:
+        yield Wrong(place, "not used with install: false: that operator has its own")
+    for index, gate in enumerate(operator.feature_gates):
+        if gate.name in names:
+            yield Wrong((*place, index, "name"), f"{gate.name} is given twice")
+        names.append(gate.name)
 
 
 def _of_policy(policy: NetworkPolicy) -> Iterator[Wrong]:

@@ -166,6 +166,13 @@ def operator(cluster: Cluster, ray: Ray) -> kubernetes.helm.v3.Release:
         opts=cluster.options(depends_on=cluster.ready),
     )
     size = {"cpu": "500m", "memory": "1Gi"}
+    values: dict[str, Any] = {
+        "resources": {"requests": {**size, "cpu": "100m"}, "limits": size}
+    }
+    # In place of the chart's list: what is not named is as the operator has it.
+    if ray.operator.feature_gates:
+        gates = [gate.model_dump() for gate in ray.operator.feature_gates]
+        values["featureGates"] = gates
     return kubernetes.helm.v3.Release(
         "kuberay-operator",
         chart="kuberay-operator",

@@ -27,6 +27,7 @@ RAY = {
         {},
         {"ray": {"version": "2.55.0"}},
         {"ray": {"operator": {"version": "1.5.1", "namespace": "kuberay"}}},
+        {"ray": {"operator": {"featureGates": [{"name": "RayCronJob"}]}}},
     ],
     "scaling": [
         {},

@@ -47,7 +47,9 @@ TEXTS = {
       instanceTypes: [g6e.xlarge]
       warmPool: {{maxPreparedCapacity: 1}}
     - {{name: cpu, instanceTypes: [m7i.4xlarge]}}
+  raylift:accelerators: {{dcgmExporter: true}}
   raylift:ray:
+    operator: {{featureGates: [{{name: RayCronJob}}]}}
     secretEnv: {{HF_TOKEN: {{secure: x}}}}
     workerGroups:
       - {{name: half, nodeGroup: spot, maxReplicas: 1}}

@@ -262,7 +262,11 @@ def test_every_deletion_is_awaited(any_target):
     assert "pulumi.com/skipAwait" not in told
     unwatched = [r.name for r in any_target.of("Release") if r.inputs.get("skipAwait")]
     # Charts of DaemonSets alone, which have nothing to wait for without such a node.
-    assert set(unwatched) <= {"nvidia-device-plugin", "aws-efa-k8s-device-plugin"}
+    assert set(unwatched) <= {
+        "aws-efa-k8s-device-plugin",
+        "dcgm-exporter",
+        "nvidia-device-plugin",
+    }
 
 
 def test_what_others_own_is_in_no_ray_service(any_target):
