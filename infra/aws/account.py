@@ -27,11 +27,13 @@ _ZONES = 3
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An AWS account and region for one stack."""
+    """An AWS account and region for one stack; `key` is the ARN of its KMS key."""
 
     stack: str
     config: AwsConfig
     provider: aws.Provider
+    id: str
+    key: Any = None
 
     @property
     def region(self) -> str:
@@ -45,6 +47,10 @@ class Account:
     def guarded(self, **more: Any) -> ResourceOptions:  # noqa: ANN401 Pulumi's own
         """Options of a resource that must not go by mistake."""
         return self.options(protect=self.config.protection.deletion_protection, **more)
+
+    def invoke(self) -> pulumi.InvokeOptions:
+        """Options of a question to this account."""
+        return pulumi.InvokeOptions(provider=self.provider)
 
     def tags(self, **more: str) -> dict[str, str]:
         """Tags that the provider's default tags do not reach."""
@@ -65,17 +71,21 @@ def account(config: AwsConfig, stack: str) -> Account:
         allowed_account_ids=named.allowed_account_ids or None,
         default_tags={"tags": {STACK_TAG: stack, **config.tags}},
     )
-    return Account(stack, config, provider)
+    invoke = pulumi.InvokeOptions(provider=provider)
+    return Account(
+        stack, config, provider, aws.get_caller_identity(opts=invoke).account_id
+    )
 
 
 def zones_of(here: Account) -> list[str]:
     """The zones to build in: first those that groups name, or that offer types."""
     if here.config.network.availability_zones is not None:
         return here.config.network.availability_zones
-    invoke = pulumi.InvokeOptions(provider=here.provider)
     # Local Zones have to be opted into, and EKS' control plane is in none of them.
     usual: Any = {"name": "opt-in-status", "values": ["opt-in-not-required"]}
-    found = aws.get_availability_zones(state="available", filters=[usual], opts=invoke)
+    found = aws.get_availability_zones(
+        state="available", filters=[usual], opts=here.invoke()
+    )
     groups = here.config.node_groups
     named = {zone for group in groups for zone in group.availability_zones or ()}
     offering = [zones_offering(here, group) for group in groups]
@@ -92,7 +102,7 @@ def zones_offering(here: Account, group: NodeGroup) -> set[str]:
     found = aws.ec2.get_instance_type_offerings(
         location_type="availability-zone",
         filters=[wanted],
-        opts=pulumi.InvokeOptions(provider=here.provider),
+        opts=here.invoke(),
     )
     pairs = zip(found.instance_types, found.locations, strict=True)
     return _common(pairs, group.instance_types)

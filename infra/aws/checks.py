@@ -54,6 +54,19 @@ def of_provider(provider: Provider) -> Iterator[Wrong]:
         yield Wrong(("aws", "region"), f"{text}{did_you_mean(provider.region, known)}")
 
 
+def of_key(config: AwsConfig) -> Iterator[Wrong]:
+    """The key that the stack's data are encrypted by, where it is the user's own."""
+    if config.kms_key_arn is None:
+        return
+    _, _, service, region, _, resource = config.kms_key_arn.split(":", 5)
+    place = ("kmsKeyArn",)
+    if service != "kms" or not resource.startswith("key/"):
+        yield Wrong(place, "is no ARN of a KMS key; an alias is none")
+    elif region != config.aws.region:
+        text = f"is in {region}; the stack needs one in {config.aws.region}"
+        yield Wrong(place, text)
+
+
 def of_network(config: AwsConfig) -> Iterator[Wrong]:
     """The VPC and its subnets."""
     network, place = config.network, ("network",)

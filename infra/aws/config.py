@@ -90,6 +90,7 @@ class Network(Section):
     availability_zones: Annotated[list[str] | None, Auto] = None
     nat_gateway: Literal["none", "single", "perAz"] = "single"
     vpc_endpoints: Literal["s3", "private", "none"] = "s3"
+    flow_logs: bool = True
 
 
 class Kubernetes(Section):
@@ -100,11 +101,10 @@ class Kubernetes(Section):
     namespace: Name = "ray"
     endpoint_private_access: bool = True
     public_access_cidrs: Annotated[list[Cidr] | None, Auto] = None
-    secrets_kms_key_arn: Arn | None = None
     enabled_log_types: list[
         Literal["api", "audit", "authenticator", "controllerManager", "scheduler"]
     ] = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
-    log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 14
+    log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 365
     admin_principal_arns: Arns = []
 
 
@@ -272,6 +272,7 @@ class AwsConfig(RayOnKubernetes):
     aws: Provider
     tags: Tags = {}
     permissions_boundary: Arn | None = None
+    kms_key_arn: Annotated[Arn | None, Auto] = None
     network: Network = Network()
     kubernetes: Kubernetes = Kubernetes()
     system_node_group: SystemNodeGroup = SystemNodeGroup()
@@ -290,6 +291,7 @@ class AwsConfig(RayOnKubernetes):
         groups = list(checks.of_node_groups(self))
         yield from groups
         yield from checks.of_provider(self.aws)
+        yield from checks.of_key(self)
         yield from checks.of_network(self)
         yield from checks.of_cluster(self)
         yield from checks.of_namespace(self)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import pulumi
 import pulumi_aws as aws
 
 from infra.aws.subnets import ZoneBlocks, share_out
 
 if TYPE_CHECKING:
+    import pulumi
+
     from infra.aws.account import Account
 
 _PRIVATE_ENDPOINTS = (
@@ -270,12 +271,13 @@ class _Vpc:
 def _existing(here: Account) -> Network:
     """A VPC that somebody else owns; nothing in it is changed."""
     wanted = here.config.network
-    invoke = pulumi.InvokeOptions(provider=here.provider)
     private = [
-        aws.ec2.get_subnet(id=name, opts=invoke) for name in wanted.private_subnet_ids
+        aws.ec2.get_subnet(id=name, opts=here.invoke())
+        for name in wanted.private_subnet_ids
     ]
     public = [
-        aws.ec2.get_subnet(id=name, opts=invoke) for name in wanted.public_subnet_ids
+        aws.ec2.get_subnet(id=name, opts=here.invoke())
+        for name in wanted.public_subnet_ids
     ]
     internal = here.config.ingress.scheme == "internal"
     return Network(
@@ -284,5 +286,5 @@ def _existing(here: Account) -> Network:
         control_plane=[found.id for found in private],
         api_server=[found.cidr_block for found in private],
         load_balancers=[f.cidr_block for f in (private if internal else public)],
-        inside=aws.ec2.get_vpc(id=wanted.vpc_id, opts=invoke).cidr_block,
+        inside=aws.ec2.get_vpc(id=wanted.vpc_id, opts=here.invoke()).cidr_block,
     )

@@ -11,6 +11,8 @@ from infra.aws import controllers, packages, redis
 from infra.aws.account import STACK_TAG, account, zones_of
 from infra.aws.cluster import cluster, inside, kubeconfig
 from infra.aws.identity import PODS, attach, role
+from infra.aws.keys import with_key
+from infra.aws.logs import flow_logs
 from infra.aws.network import network
 from infra.aws.node_group import ground, system_group, worker_group
 from infra.kubernetes import program as ray
@@ -28,8 +30,9 @@ _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
 
 def build(config: AwsConfig, stack: str) -> dict[str, Any]:
     """Register every resource of the stack; what it hands over."""
-    here = account(config, stack)
+    here = with_key(account(config, stack))
     net = network(here, zones_of(here))
+    flow_logs(here, net)
     made = cluster(here, net)
     on = ground(here, made, net)
     system = system_group(on)

@@ -180,7 +180,7 @@ def operator(cluster: Cluster, ray: Ray) -> kubernetes.helm.v3.Release:
         repository_opts={"repo": CHART},
         namespace=home.metadata["name"],
         name="kuberay-operator",
-        values={"resources": {"requests": {**size, "cpu": "100m"}, "limits": size}},
+        values=values,
         atomic=True,
         cleanup_on_fail=True,
         timeout=600,

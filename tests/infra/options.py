@@ -97,7 +97,7 @@ AWS = {
         {},
         {"network": {"natGateway": "perAz", "cidrBlock": "10.64.0.0/20"}},
         {"network": {"natGateway": "none", "vpcEndpoints": "private"}},
-        {"network": {"vpcEndpoints": "none"}},
+        {"network": {"vpcEndpoints": "none", "flowLogs": False}},
         {
             "network": {
                 "vpcId": "vpc-1",
@@ -119,11 +119,7 @@ AWS = {
     ],
     "keys": [
         {},
-        {
-            "kubernetes": {
-                "secretsKmsKeyArn": "arn:aws:kms:us-west-2:123456789012:key/k"
-            }
-        },
+        {"kmsKeyArn": "arn:aws:kms:us-west-2:123456789012:key/k"},
     ],
     "admins": [{}, {"kubernetes": {"adminPrincipalArns": [ADMIN]}}],
     "ingress": [

@@ -26,10 +26,10 @@ TEXTS = {
   aws:profile: team
   raylift:tags: {{team: ml}}
   raylift:permissionsBoundary: arn:aws:iam::123456789012:policy/boundary
+  raylift:kmsKeyArn: arn:aws:kms:us-west-2:123456789012:key/k
   raylift:serviceAccountPolicyArns: [arn:aws:iam::123456789012:policy/weights]
   raylift:network: {{natGateway: perAz, vpcEndpoints: private}}
   raylift:kubernetes:
-    secretsKmsKeyArn: arn:aws:kms:us-west-2:123456789012:key/k
     adminPrincipalArns: ["arn:aws:iam::123456789012:role/platform"]
   raylift:nodeGroups:
     - name: p5
@@ -60,7 +60,7 @@ TEXTS = {
   raylift:protection: {{deletionProtection: true}}
 """,
     "aws without a way out": f"""{_AWS}
-  raylift:network: {{natGateway: none, vpcEndpoints: private}}
+  raylift:network: {{natGateway: none, vpcEndpoints: private, flowLogs: false}}
   raylift:kubernetes: {{publicAccessCidrs: []}}
   raylift:autoscaler: {{type: none}}
   raylift:faultTolerance: {{gcsStorage: none}}

@@ -133,6 +133,29 @@ REFUSED = {
     " pods 3; take larger systemNodeGroup types",
     "raylift:ray: {head: {memory: 16Gi}}": "raylift:ray.head.memory: a system node gives"
     " pods 12Gi; take larger systemNodeGroup types",
+    "raylift:ray: {operator: {install: false, featureGates: [{name: RayCronJob}]}}":
+    "raylift:ray.operator.featureGates: not used with install: false: that operator has"
+    " its own",
+    "raylift:ray: {operator: {featureGates: [{name: A}, {name: A, enabled: false}]}}":
+    "raylift:ray.operator.featureGates[1].name: A is given twice",
+    "raylift:ray: {operator: {featureGates: [{name: RayCronJob=true}]}}":
+    "raylift:ray.operator.featureGates[0].name: must be a name such as RayCronJob, not"
+    ' the text "RayCronJob=true"',
+    "raylift:ray: {operator: {featureGates: [RayCronJob]}}":
+    "raylift:ray.operator.featureGates[0]: must be a mapping, not the text"
+    ' "RayCronJob"',
+    "raylift:accelerators: {dcgmExporter: true}": "raylift:accelerators.dcgmExporter:"
+    " needs a node group with GPUs",
+    "raylift:accelerators: {timeSlicingReplicas: 4}":
+    "raylift:accelerators.timeSlicingReplicas: unknown key",
+    # the key
+    "raylift:kmsKeyArn: mine": f'raylift:kmsKeyArn: {ARN}, not the text "mine"',
+    "raylift:kmsKeyArn: arn:aws:kms:us-west-2:123456789012:alias/mine":
+    "raylift:kmsKeyArn: is no ARN of a KMS key; an alias is none",
+    "raylift:kmsKeyArn: arn:aws:iam::123456789012:role/mine": "raylift:kmsKeyArn: is no"
+    " ARN of a KMS key; an alias is none",
+    "raylift:kmsKeyArn: arn:aws:kms:us-east-2:123456789012:key/mine":
+    "raylift:kmsKeyArn: is in us-east-2; the stack needs one in us-west-2",
     # the network
     "raylift:network: {cidrBlock: 10.0.0.0/28}": "raylift:network.cidrBlock: 10.0.0.0/28"
     " is too small for three zones; use a /20",
@@ -150,6 +173,8 @@ REFUSED = {
     " needs vpcId: they are of a VPC",
     "raylift:network: {vpcId: vpc-1, privateSubnetIds: [a, b], natGateway: perAz}":
     "raylift:network.natGateway: not used with vpcId: that VPC has its own",
+    "raylift:network: {vpcId: vpc-1, privateSubnetIds: [a, b], flowLogs: false}":
+    "raylift:network.flowLogs: not used with vpcId: that VPC has its own",
     "raylift:network: {availabilityZones: [us-west-2a, us-west-2a]}":
     "raylift:network.availabilityZones: EKS needs at least two zones",
     "raylift:network: {availabilityZones: [us-west-2a, eu-west-1a]}":

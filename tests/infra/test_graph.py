@@ -25,6 +25,7 @@ JOINED = (
     "ec2/routeTable:RouteTable",
     "ec2/routeTableAssociation:RouteTableAssociation",
 )
+USERS_KEY = "arn:aws:kms:us-west-2:123456789012:key/k"
 GROUND = {
     "aws:cloudwatch/logGroup:LogGroup",
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
@@ -37,6 +38,7 @@ GROUND = {
     "aws:eks/cluster:Cluster",
     "aws:iam/role:Role",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    "aws:kms/key:Key",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
     "pulumi:providers:aws",
@@ -119,6 +121,24 @@ def test_what_a_node_cannot_live_without_outlives_it(aws):
 def test_what_eks_acts_by_outlives_the_cluster(aws):
     lasting = [*policies_of(aws, "cluster"), aws.one("control-plane-logs")]
     assert_outlives(aws, lasting, aws.of("eks/cluster:Cluster"))
+
+
+def test_the_key_outlives_all_that_is_encrypted_by_it(aws):
+    used = [
+        r
+        for r in aws.resources.values()
+        if r.kind.endswith(("LogGroup", "Cluster:Cluster", "ReplicationGroup"))
+    ]
+    given = {r.inputs.get("kmsKeyId") for r in used if "Cluster" not in r.kind}
+    own = aws.of("kms/key:Key")
+    assert given == {"arn:aws:mock:::key" if own else USERS_KEY}
+    assert_outlives(aws, own, used)
+
+
+def test_flow_logs_end_before_what_they_are_written_by_goes(aws):
+    for log in aws.of("ec2/flowLog:FlowLog"):
+        lasting = [*policies_of(aws, "flow-logs"), aws.one("flow-logs", "LogGroup")]
+        assert_outlives(aws, [*lasting, *aws.of("ec2/vpc:Vpc")], [log])
 
 
 def test_a_role_that_pods_act_by_keeps_its_policies_while_they_run(aws):
@@ -323,6 +343,7 @@ def test_deletion_protection_is_of_what_holds_state_and_of_nothing_without_it():
         "aws:ec2/vpc:Vpc",
         "aws:eks/cluster:Cluster",
         "aws:elasticache/replicationGroup:ReplicationGroup",
+        "aws:kms/key:Key",
         "aws:s3/bucket:Bucket",
     }
     for name in ("aws-dev", "kubernetes"):

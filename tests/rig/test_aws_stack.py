@@ -96,8 +96,10 @@ def test_an_up_that_is_killed_again_and_again_is_finished_by_the_last(dev, monke
     monkeypatch.delenv("AWSFAKE_SECONDS")
     dev.raylift("up", "--yes")
     made = [line.rpartition(" ")[0] for line in leftovers()]
-    once = ("VPC", "EKS cluster", "address", "NAT gateway", "log group", "bucket")
+    once = ("VPC", "EKS cluster", "address", "NAT gateway", "flow log", "bucket")
+    once += ("key", "alias")
     assert [made.count(kind) for kind in once] == [1] * len(once), made
+    assert made.count("log group") == 2
     _assert_settled(dev)
 
 
@@ -113,14 +115,15 @@ def test_a_change_of_the_file_changes_what_it_names_and_nothing_else(dev):
     }
     assert changes == {
         "change aws:cloudwatch/logGroup:LogGroup control-plane-logs",
+        "change aws:cloudwatch/logGroup:LogGroup flow-logs",
         "change aws:eks/nodeGroup:NodeGroup l4",
         "create aws:ec2/launchTemplate:LaunchTemplate a10g-template",
         "create aws:eks/nodeGroup:NodeGroup a10g",
         "change kubernetes:ray.io/v1:RayService ray-service",
     }
     _assert_settled(dev)
-    logs = boto3.client("logs").describe_log_groups(logGroupNamePrefix="/aws/eks/")
-    assert [group["retentionInDays"] for group in logs["logGroups"]] == [3]
+    logs = boto3.client("logs").describe_log_groups(logGroupNamePrefix="/aws/")
+    assert [group["retentionInDays"] for group in logs["logGroups"]] == [3, 3]
 
 
 def test_delete_leaves_nothing(dev):

@@ -127,8 +127,12 @@ def roles():
 def keys_and_logs(vpc, role, days):
     key = aws.kms.Key("key", enable_key_rotation=True, deletion_window_in_days=7)
     aws.kms.Alias("key", name="alias/double", target_key_id=key.key_id)
+    aws.kms.Alias("prefixed", name_prefix="alias/double-", target_key_id=key.key_id)
     logs = aws.cloudwatch.LogGroup(
-        "logs", name="/aws/eks/double/cluster", retention_in_days=days
+        "logs",
+        name="/aws/eks/double/cluster",
+        retention_in_days=days,
+        kms_key_id=key.arn,
     )
     flows = aws.cloudwatch.LogGroup("flows", retention_in_days=1)
     aws.ec2.FlowLog(
