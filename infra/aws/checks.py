@@ -39,6 +39,10 @@ _LARGEST, _SMALLEST = (
 )  # /20: three zones of /24 for pods and their public and /28 parts
 _OF_EXISTING = ("vpcId", "privateSubnetIds", "publicSubnetIds")
 _IMAGE_GIB = 100  # a Ray GPU image unpacks to about 35 GiB, the system takes 12
+# What ACM issues a first certificate for: 64 octets at most.
+_ISSUED = re.compile(
+    r"(?=.{1,64}$)([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z][-a-z0-9]{0,61}[a-z0-9]"
+)
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # Standard support: ends 2026-12-02 for 1.34, 2027-03-27 for 1.35 (AWS' calendar).
 _SUPPORTED = ("1.34", "1.35", "1.36")
@@ -335,11 +339,15 @@ def of_ingress(config: AwsConfig) -> Iterator[Wrong]:
         text = "open to everybody who is routed to it; name networks"
         yield Wrong((*place, "allowedCidrs"), text)
     yield from _of_certificate(ingress, config.aws.region)
+    yield from _of_zone(ingress)
 
 
 def _of_public(ingress: Ingress) -> Iterator[Wrong]:
-    if not ingress.certificate_arn:
-        text = "internet-facing needs TLS: the ARN of an ACM certificate"
+    if not ingress.certificate_arn and not ingress.hosted_zone_id:
+        text = (
+            "TLS required for internet-facing: set certificateArn or"
+            " host + hostedZoneId"
+        )
         yield Wrong(("ingress", "certificateArn"), text)
     if not ingress.allowed_cidrs or any(map(is_world, ingress.allowed_cidrs)):
         text = (
@@ -358,3 +366,17 @@ def _of_certificate(ingress: Ingress, region: str) -> Iterator[Wrong]:
         yield Wrong(place, "is no ARN of an ACM certificate")
     elif parts[3] != region:
         yield Wrong(place, f"is in {parts[3]}; the load balancer needs one in {region}")
+
+
+def _of_zone(ingress: Ingress) -> Iterator[Wrong]:
+    """A certificate that is issued is for the host, which has to be in the zone."""
+    if not ingress.hosted_zone_id:
+        return
+    place = ("ingress", "hostedZoneId")
+    if ingress.certificate_arn:
+        yield Wrong(place, "not with certificateArn: one certificate is enough")
+    if not ingress.host:
+        yield Wrong(place, "needs host: the certificate is for it")
+    elif not _ISSUED.fullmatch(ingress.host):
+        text = "is no domain name of at most 64 lowercase letters, which ACM asks for"
+        yield Wrong(("ingress", "host"), f"{ingress.host} {text}")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # Standard support ends 2027-03-27; 1.34 leaves it on 2026-12-02.
 KUBERNETES_VERSION = "1.35"
+_ZONE = re.compile(r"[A-Z0-9]{1,32}")  # of Route 53
 _ARN = re.compile(r"arn:[-a-z]+:[-a-z0-9]+:[-a-z0-9]*:[a-z0-9]*:[^\s]+")
 
 
@@ -46,6 +47,12 @@ def _arn(value: str) -> str:
     if not _ARN.fullmatch(value):
         text = "must be an ARN such as arn:aws:iam::123456789012:role/name"
         raise ValueError(f"{text}, not {kind(value)}")
+    return value
+
+
+def _zone(value: str | None) -> str | None:
+    if value is not None and not _ZONE.fullmatch(value):
+        raise ValueError(f"must be an ID such as Z0123456789ABC, not {kind(value)}")
     return value
 
 
@@ -241,6 +248,7 @@ class Ingress(Section):
     scheme: Literal["internal", "internet-facing"] = "internal"
     host: Host | None = None
     certificate_arn: str | None = None
+    hosted_zone_id: Annotated[str | None, AfterValidator(_zone)] = None
     allowed_cidrs: list[Cidr] = []
     idle_timeout: Annotated[Seconds, Field(ge=1, le=4000)] = 600
 

@@ -11,6 +11,7 @@ from infra.aws import controllers, packages, redis
 from infra.aws.account import STACK_TAG, account, zones_of
 from infra.aws.cluster import cluster, inside, kubeconfig
 from infra.aws.identity import PODS, attach, role
+from infra.aws.ingress import ingress
 from infra.aws.keys import with_key
 from infra.aws.logs import flow_logs
 from infra.aws.network import network
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from infra.aws.account import Account
     from infra.aws.config import AwsConfig
     from infra.aws.network import Network
-
-_ALB = "alb.ingress.kubernetes.io"
-_TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
 
 
 def build(config: AwsConfig, stack: str) -> dict[str, Any]:
@@ -47,14 +45,7 @@ def build(config: AwsConfig, stack: str) -> dict[str, Any]:
     service = _ray(net, within, place, [*after, *identities])
     _controllers(within)
     if config.ingress.type == "alb":
-        balancer = controllers.load_balancers(within, net)
-        spec = {
-            "ingressClassName": "alb",
-            "rules": ray.rules(place, config.ingress.host),
-        }
-        at = ray.Cluster(place, provider)
-        after = [service.service, balancer]
-        ray.ingress(at, spec, _balancer(here, net), depends_on=after)
+        ingress(within, net, ray.Cluster(place, provider), service.service)
     _budget(here)
     return _handed_over(here, made.eks, bucket)
 
@@ -147,31 +138,6 @@ def _identities(
         )
         for kind in ("head", "worker")
     ]
-
-
-def _balancer(here: Account, net: Network) -> dict[str, str]:
-    """What the load balancer controller is told. A long answer may take its time.
-
-    Without networks it would let everybody in who reaches the load balancer, which
-    with peered networks is more than the VPC.
-    """
-    wanted = here.config.ingress
-    idle = f"idle_timeout.timeout_seconds={wanted.idle_timeout}"
-    told = {
-        f"{_ALB}/scheme": wanted.scheme,
-        f"{_ALB}/target-type": "ip",
-        f"{_ALB}/healthcheck-path": "/-/healthz",
-        f"{_ALB}/load-balancer-attributes": idle,
-        f"{_ALB}/target-group-attributes": "deregistration_delay.timeout_seconds=30",
-        f"{_ALB}/tags": ",".join(f"{k}={v}" for k, v in here.tags().items()),
-        f"{_ALB}/listen-ports": '[{"HTTP": 80}]',
-        f"{_ALB}/inbound-cidrs": ",".join(wanted.allowed_cidrs or [net.inside]),
-    }
-    if wanted.certificate_arn:
-        told[f"{_ALB}/listen-ports"] = '[{"HTTPS": 443}]'
-        told[f"{_ALB}/certificate-arn"] = wanted.certificate_arn
-        told[f"{_ALB}/ssl-policy"] = _TLS_POLICY
-    return told
 
 
 def _budget(here: Account) -> None:

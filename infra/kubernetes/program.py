@@ -361,7 +361,7 @@ def redis_options(storage: FaultTolerance) -> dict[str, Any] | None:
 def ingress(
     cluster: Cluster,
     spec: dict[str, Any],
-    annotations: dict[str, str],
+    annotations: dict[str, Any],
     **more: Any,  # noqa: ANN401 Pulumi's options
 ) -> kubernetes.networking.v1.Ingress:
     """The way in for clients; its deletion is awaited, for its controller to act."""

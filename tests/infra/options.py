@@ -135,6 +135,13 @@ AWS = {
                 "allowedCidrs": ["203.0.113.0/24", "198.51.100.0/24"],
             }
         },
+        {
+            "ingress": {
+                "type": "alb",
+                "host": "a.example",
+                "hostedZoneId": "Z0123456789ABC",
+            }
+        },
     ],
     "state": [
         {},

@@ -75,6 +75,14 @@ TEXTS = {
   raylift:faultTolerance: {{gcsStorage: redis, redisAddress: "redis://redis:6379"}}
   raylift:ingress: {{type: alb}}
 """,
+    "aws with a zone": f"""{_AWS}
+  raylift:ingress:
+    type: alb
+    scheme: internet-facing
+    host: models.example.com
+    hostedZoneId: Z0123456789ABC
+    allowedCidrs: [203.0.113.0/24]
+""",
     "kubernetes with all": """config:
   raylift:target: kubernetes
   raylift:nodeGroups:

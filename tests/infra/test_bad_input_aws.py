@@ -19,6 +19,7 @@ OPEN = (
     "internet-facing needs the networks that may call, and not all of them:"
     " applications have no authentication of their own"
 )
+ISSUED = "is no domain name of at most 64 lowercase letters, which ACM asks for"
 RAY = "raylift:ray: {{workerGroups: [{}]}}"
 
 # Of one node group: what stands in it, where the error is, and what it says.
@@ -183,8 +184,8 @@ REFUSED = {
     " reach ECR and STS; set vpcEndpoints: private",
     # the way in
     "raylift:ingress: {type: alb, scheme: internet-facing, allowedCidrs: [10.0.0.0/8]}":
-    "raylift:ingress.certificateArn: internet-facing needs TLS: the ARN of an ACM"
-    " certificate",
+    "raylift:ingress.certificateArn: TLS required for internet-facing: set"
+    " certificateArn or host + hostedZoneId",
     f"raylift:ingress: {{type: alb, scheme: internet-facing, certificateArn: {CERTIFICATE}}}":
     f"raylift:ingress.allowedCidrs: {OPEN}",
     f"raylift:ingress: {{type: alb, scheme: internet-facing, certificateArn: {CERTIFICATE},"
@@ -198,6 +199,21 @@ REFUSED = {
     " is no ARN of an ACM certificate",
     "raylift:ingress: {host: a.example}": "raylift:ingress.host: not used without type:"
     " alb",
+    "raylift:ingress: {type: alb, hostedZoneId: Z0123456789ABC}":
+    "raylift:ingress.hostedZoneId: needs host: the certificate is for it",
+    "raylift:ingress: {type: alb, host: a.example, hostedZoneId: Z0123456789ABC,"
+    f" certificateArn: {CERTIFICATE}}}": "raylift:ingress.hostedZoneId: not with"
+    " certificateArn: one certificate is enough",
+    "raylift:ingress: {type: alb, host: a.example, hostedZoneId: example.com}":
+    "raylift:ingress.hostedZoneId: must be an ID such as Z0123456789ABC, not the text"
+    ' "example.com"',
+    "raylift:ingress: {type: alb, host: 10.0.0.1, hostedZoneId: Z0123456789ABC}":
+    f"raylift:ingress.host: 10.0.0.1 {ISSUED}",
+    "raylift:ingress: {type: alb, host: Models.example.com,"
+    " hostedZoneId: Z0123456789ABC}": "raylift:ingress.host: Models.example.com"
+    f" {ISSUED}",
+    "raylift:ingress: {hostedZoneId: Z0123456789ABC}": "raylift:ingress.hostedZoneId: not"
+    " used without type: alb",
     "raylift:ingress: {type: alb, idleTimeout: 2h}": "raylift:ingress.idleTimeout: must be"
     " 4000 or less, not 2h",
     # the rest

@@ -141,6 +141,31 @@ def test_flow_logs_end_before_what_they_are_written_by_goes(aws):
         assert_outlives(aws, [*lasting, *aws.of("ec2/vpc:Vpc")], [log])
 
 
+def test_a_name_goes_before_its_load_balancer_and_that_before_its_certificate():
+    program = recorded("aws with a zone")
+    (way_in,) = program.of("networking.k8s.io/v1:Ingress")
+    certificate = [r for r in program.resources.values() if "aws:acm" in r.kind]
+    certificate.append(program.one("host-validation", "route53/record:Record"))
+    assert len(certificate) == 3
+    assert_outlives(program, certificate, [way_in])
+    assert_outlives(program, [way_in], [program.one("host", "route53/record:Record")])
+
+
+def test_a_load_balancer_that_has_a_name_in_the_dns_is_waited_for():
+    waits = {}
+    for name in ("aws-prod", "aws with a zone"):
+        (way_in,) = recorded(name).of("networking.k8s.io/v1:Ingress")
+        annotations = way_in.inputs["metadata"]["annotations"]
+        waits[name] = annotations["pulumi.com/waitFor"]
+        replaced = list(way_in.request.replaceOnChanges)
+    assert waits == {
+        "aws-prod": "jsonpath={.metadata.uid}",
+        "aws with a zone": "jsonpath={.status.loadBalancer.ingress[0].hostname}",
+    }
+    scheme = 'metadata.annotations["alb.ingress.kubernetes.io/scheme"]'
+    assert (replaced, way_in.request.deleteBeforeReplace) == ([scheme], True)
+
+
 def test_a_role_that_pods_act_by_keeps_its_policies_while_they_run(aws):
     cni, csi = addons(aws, "vpc-cni", "aws-ebs-csi-driver")
     acting = [("vpc-cni", cni), ("ebs-csi", csi), ("ray", ray_service(aws))]
@@ -298,6 +323,7 @@ def test_what_others_own_is_in_no_ray_service(any_target):
 
 
 TIMEOUTS = {
+    "aws:acm/certificateValidation:CertificateValidation": ("30m", "", ""),
     "aws:eks/cluster:Cluster": ("30m", "60m", "30m"),
     "aws:eks/nodeGroup:NodeGroup": ("40m", "60m", "40m"),
     "aws:elasticache/replicationGroup:ReplicationGroup": ("40m", "60m", "40m"),

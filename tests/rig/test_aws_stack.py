@@ -5,12 +5,14 @@ The engine, the program and the API server are real, the providers and AWS are d
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import boto3
@@ -158,6 +160,58 @@ def _up_without_a_head(stack):
     running.send_signal(signal.SIGINT)
     said += running.communicate(timeout=30)[0]
     assert running.returncode == 130, said
+
+
+def test_a_host_leads_to_the_load_balancer_also_to_the_next_one(tmp_path):
+    dns = boto3.client("route53")
+    zone = dns.create_hosted_zone(Name="example.com", CallerReference="rig")
+    ident = zone["HostedZone"]["Id"].rpartition("/")[2]
+    ingress = f"{{type: alb, host: models.example.com, hostedZoneId: {ident}}}"
+    text = f"{_shipped('aws-dev')}  raylift:ingress: {ingress}\n"
+    public = "scheme: internet-facing, allowedCidrs: [203.0.113.0/24]"
+    with project(tmp_path, "aws-zone", text) as stack:
+        with _load_balancer("first.example"):
+            stack.raylift("up", "--yes")
+        assert _led_to(ident) == "first.example"
+        _assert_settled(stack)
+        stack.write(text.replace("type: alb", f"type: alb, {public}"))
+        with _load_balancer("second.example"):
+            said = stack.raylift("up", "--yes").stdout
+        assert "replace kubernetes:networking.k8s.io/v1:Ingress ingress" in said
+        assert _led_to(ident) == "second.example"
+        assert "is gone" in stack.raylift("delete", "--yes").stdout
+    _assert_nothing_is_left()
+    dns.delete_hosted_zone(Id=ident)
+
+
+@contextlib.contextmanager
+def _load_balancer(name):
+    """The load balancer controller: the next Ingress without a name is given one."""
+    done = threading.Event()
+    status = {"status": {"loadBalancer": {"ingress": [{"hostname": name}]}}}
+    patch = ("--subresource=status", "--type=merge", f"-p={json.dumps(status)}")
+
+    def give():
+        while not done.wait(0.3):
+            for found in objects("ingresses", "-n", "ray"):
+                if not found["status"].get("loadBalancer"):
+                    kubectl("patch", "ingress", "aws-zone", "-n", "ray", *patch)
+                    return
+
+    controller = threading.Thread(target=give)
+    controller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        controller.join()
+
+
+def _led_to(zone):
+    found = boto3.client("route53").list_resource_record_sets(HostedZoneId=zone)
+    (alias,) = [r for r in found["ResourceRecordSets"] if "AliasTarget" in r]
+    assert (alias["Name"], alias["Type"]) == ("models.example.com.", "A")
+    return alias["AliasTarget"]["DNSName"].rstrip(".")
 
 
 def test_pulumi_alone_makes_it_from_a_clean_clone(tmp_path):

@@ -377,6 +377,15 @@ def domain():
         certificate_arn=certificate.arn,
         validation_record_fqdns=[record.fqdn],
     )
+    balancers = aws.lb.get_hosted_zone_id(load_balancer_type="application")
+    target = {"name": "alb.example", "zone_id": balancers.id}
+    aws.route53.Record(
+        "alias",
+        zone_id=zone.zone_id,
+        name=DOMAIN,
+        type="A",
+        aliases=[{**target, "evaluate_target_health": False}],
+    )
 
 
 def budget(limit):
