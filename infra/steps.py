@@ -28,6 +28,7 @@ STATEFUL = frozenset(
         "aws:ec2/vpc:Vpc",
         "aws:eks/cluster:Cluster",
         "aws:elasticache/replicationGroup:ReplicationGroup",
+        "aws:kms/key:Key",
         "aws:s3/bucket:Bucket",
         "kubernetes:core/v1:Namespace",
         "kubernetes:ray.io/v1:RayService",

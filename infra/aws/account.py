@@ -6,7 +6,7 @@ import ipaddress
 import os
 import re
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pulumi
@@ -34,11 +34,13 @@ _CREDENTIALS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An AWS account and region for one stack."""
+    """An AWS account and region for one stack; `key` is the ARN of its KMS key."""
 
     stack: str
     config: AwsConfig
     provider: aws.Provider
+    id: str = ""
+    key: Any = None
 
     @property
     def region(self) -> str:
@@ -90,7 +92,8 @@ def account(config: AwsConfig, stack: str) -> Account:
         allowed_account_ids=named.allowed_account_ids or None,
         default_tags={"tags": {STACK_TAG: stack, **config.tags}},
     )
-    return Account(stack, config, provider)
+    here = Account(stack, config, provider)
+    return replace(here, id=here.ask(aws.get_caller_identity).account_id)
 
 
 def zones_of(here: Account) -> list[str]:

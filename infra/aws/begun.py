@@ -30,6 +30,7 @@ _NAMED = {
     "aws:iam/role:Role": "{name}",
     "aws:iam/rolePolicy:RolePolicy": "{role}:{name}",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "{role}/{policyArn}",
+    "aws:route53/record:Record": "{zoneId}_{name}_{type}",
     "aws:s3/bucket:Bucket": "{bucket}",
 }
 
@@ -269,17 +270,63 @@ def _table(session: Any, ident: str) -> Any:  # noqa: ANN401
     return answer["RouteTables"][0]
 
 
+def _flow_log(session: Any, _: str, inputs: dict[str, Any]) -> Iterable[str]:  # noqa: ANN401
+    filters = [{"Name": "resource-id", "Values": [inputs["vpcId"]]}]
+    answer = session.client("ec2").describe_flow_logs(Filter=filters)
+    yield from (found["FlowLogId"] for found in answer["FlowLogs"])
+
+
+def _key(session: Any, stack: str, _: dict[str, Any]) -> Iterable[str]:  # noqa: ANN401
+    """It has no name: ours has no alias yet, and nobody was granted its use."""
+    kms, tagging = (session.client(n) for n in ("kms", "resourcegroupstaggingapi"))
+    tagged = tagging.get_resources(
+        ResourceTypeFilters=["kms:key"],
+        TagFilters=[{"Key": STACK_TAG, "Values": [stack]}],
+    )
+    for resource in tagged["ResourceTagMappingList"]:
+        ident = resource["ResourceARN"].rpartition("/")[2]
+        is_used = (
+            kms.list_aliases(KeyId=ident)["Aliases"]
+            or kms.list_grants(KeyId=ident)["Grants"]
+        )
+        state = kms.describe_key(KeyId=ident)["KeyMetadata"]["KeyState"]
+        if state == "Enabled" and not is_used:
+            yield ident
+
+
+def _alias(session: Any, _: str, inputs: dict[str, Any]) -> Iterable[str]:  # noqa: ANN401
+    answer = session.client("kms").list_aliases(KeyId=inputs["targetKeyId"])
+    yield from (found["AliasName"] for found in answer["Aliases"])
+
+
+def _certificate(session: Any, stack: str, inputs: dict[str, Any]) -> Iterable[str]:  # noqa: ANN401
+    acm = session.client("acm")
+    for page in acm.get_paginator("list_certificates").paginate():
+        for found in page["CertificateSummaryList"]:
+            arn = found["CertificateArn"]
+            if found["DomainName"] == inputs["domainName"]:
+                tags = acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]
+                live = acm.describe_certificate(CertificateArn=arn)["Certificate"]
+                is_ours = {"Key": STACK_TAG, "Value": stack} in tags
+                if is_ours and not live.get("InUseBy"):
+                    yield arn
+
+
 def _budget(session: Any, _: str, inputs: dict[str, Any]) -> Iterable[str]:  # noqa: ANN401
     account = session.client("sts").get_caller_identity()["Account"]
     yield f"{account}:{inputs['name']}"
 
 
 _OTHERS: dict[str, Callable[[Any, str, dict[str, Any]], Iterable[str]]] = {
+    "aws:acm/certificate:Certificate": _certificate,
     "aws:budgets/budget:Budget": _budget,
     "aws:cloudwatch/logGroup:LogGroup": _log_group,
+    "aws:ec2/flowLog:FlowLog": _flow_log,
     "aws:ec2/route:Route": _route,
     "aws:ec2/routeTableAssociation:RouteTableAssociation": _association,
     "aws:eks/cluster:Cluster": _cluster,
     "aws:eks/nodeGroup:NodeGroup": _node_groups,
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": _identities,
+    "aws:kms/alias:Alias": _alias,
+    "aws:kms/key:Key": _key,
 }

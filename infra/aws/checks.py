@@ -41,6 +41,10 @@ _LARGEST, _SMALLEST = (
 )  # /20: three zones of /24 for pods and their public and /28 parts
 _OF_EXISTING = ("vpcId", "privateSubnetIds", "publicSubnetIds")
 _IMAGE_GIB = 100  # a Ray GPU image unpacks to about 35 GiB, the system takes 12
+# What ACM issues a first certificate for: 64 octets at most.
+_ISSUED = re.compile(
+    r"(?=.{1,64}$)([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z][-a-z0-9]{0,61}[a-z0-9]"
+)
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # Standard support: ends 2026-12-02 for 1.34, 2027-03-27 for 1.35 (AWS' calendar).
 _SUPPORTED = ("1.34", "1.35", "1.36")
@@ -56,6 +60,20 @@ def of_provider(config: AwsConfig) -> Iterator[Wrong]:
     if region not in known:
         text = f"{region} is no region with EKS{did_you_mean(region, known)}"
         yield Wrong(("aws", "region"), text)
+
+
+@check
+def of_key(config: AwsConfig) -> Iterator[Wrong]:
+    """The key that the stack's data are encrypted by, where it is the user's own."""
+    if config.kms_key_arn is None:
+        return
+    _, _, service, region, _, resource = config.kms_key_arn.split(":", 5)
+    place = ("kmsKeyArn",)
+    if service != "kms" or not resource.startswith("key/"):
+        yield Wrong(place, "is no ARN of a KMS key; an alias is none")
+    elif region != config.aws.region:
+        text = f"is in {region}; the stack needs one in {config.aws.region}"
+        yield Wrong(place, text)
 
 
 @check
@@ -366,6 +384,14 @@ _OF_A_GROUP = (
 
 
 @check
+def of_accelerators(config: AwsConfig) -> Iterator[Wrong]:
+    """What runs beside GPUs."""
+    if config.accelerators.dcgm_exporter and not config.has_gpus:
+        text = "needs a node group with GPUs"
+        yield Wrong(("accelerators", "dcgmExporter"), text)
+
+
+@check
 def of_namespace(config: AwsConfig) -> Iterator[Wrong]:
     """The namespace that is made in the new cluster."""
     yield from of_own_namespace(config)
@@ -394,6 +420,7 @@ def of_ingress(config: AwsConfig) -> Iterator[Wrong]:
             yield Wrong((*place, key), "not used without type: alb")
         return
     yield from _of_certificate(config)
+    yield from _of_zone(ingress)
     if ingress.scheme == "internet-facing":
         yield from _of_public_certificate(ingress)
         yield from _of_public_callers(ingress)
@@ -404,8 +431,11 @@ def of_ingress(config: AwsConfig) -> Iterator[Wrong]:
 
 @check
 def _of_public_certificate(ingress: Ingress) -> Iterator[Wrong]:
-    if not ingress.certificate_arn:
-        text = "internet-facing needs TLS: the ARN of an ACM certificate"
+    if not ingress.certificate_arn and not ingress.hosted_zone_id:
+        text = (
+            "TLS required for internet-facing: set certificateArn or"
+            " host + hostedZoneId"
+        )
         yield Wrong(("ingress", "certificateArn"), text)
 
 
@@ -430,3 +460,18 @@ def _of_certificate(config: AwsConfig) -> Iterator[Wrong]:
         yield Wrong(place, "is no ARN of an ACM certificate")
     elif parts[3] != region:
         yield Wrong(place, f"is in {parts[3]}; the load balancer needs one in {region}")
+
+
+@check
+def _of_zone(ingress: Ingress) -> Iterator[Wrong]:
+    """A certificate that is issued is for the host, which has to be in the zone."""
+    if not ingress.hosted_zone_id:
+        return
+    place = ("ingress", "hostedZoneId")
+    if ingress.certificate_arn:
+        yield Wrong(place, "not with certificateArn: one certificate is enough")
+    if not ingress.host:
+        yield Wrong(place, "needs host: the certificate is for it")
+    elif not _ISSUED.fullmatch(ingress.host):
+        text = "is no domain name of at most 64 lowercase letters, which ACM asks for"
+        yield Wrong(("ingress", "host"), f"{ingress.host} {text}")

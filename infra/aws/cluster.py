@@ -14,6 +14,7 @@ from pulumi import CustomTimeouts, Output
 
 from infra.aws.account import caller_cidr
 from infra.aws.identity import PODS, role
+from infra.aws.logs import log_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,13 +51,7 @@ class Cluster:
 def cluster(here: Account, net: Network) -> Cluster:
     """The control plane, its log group and what runs on every node."""
     wanted = here.config.kubernetes
-    # EKS would make the group itself and keep what is in it for ever.
-    logs = aws.cloudwatch.LogGroup(
-        "control-plane-logs",
-        name=f"/aws/eks/{here.stack}/cluster",
-        retention_in_days=wanted.log_retention_days,
-        opts=here.options(),
-    )
+    logs = log_group(here, "control-plane-logs")
     itself, attached = role(
         here, "cluster", "eks.amazonaws.com", ["AmazonEKSClusterPolicy"]
     )
@@ -74,7 +69,8 @@ def cluster(here: Account, net: Network) -> Cluster:
             "bootstrap_cluster_creator_admin_permissions": True,
         },
         vpc_config=_endpoints(here, net),
-        encryption_config=_encryption(wanted.secrets_kms_key_arn),
+        # By a key of AWS all of the API's data are encrypted as well.
+        encryption_config={"provider": {"key_arn": here.key}, "resources": ["secrets"]},
         kube_scheduler_config=_fill_gpu_nodes_first(),
         opts=here.guarded(
             depends_on=[*attached, logs, *net.for_cluster],
@@ -107,11 +103,6 @@ def _not_ours_to_change(here: Account) -> list[str]:
     if here.config.kubernetes.public_access_cidrs is None:
         ignored.append("vpcConfig.publicAccessCidrs")
     return ignored
-
-
-def _encryption(key: str | None) -> Any:  # noqa: ANN401 Pulumi's input
-    """EKS encrypts all of the API's data by a key of AWS; this is one of the user's."""
-    return {"provider": {"key_arn": key}, "resources": ["secrets"]} if key else None
 
 
 def _fill_gpu_nodes_first() -> Any:  # noqa: ANN401 Pulumi's input

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # Standard support ends 2027-03-27; 1.34 leaves it on 2026-12-02.
 KUBERNETES_VERSION = "1.35"
+_ZONE = re.compile(r"[A-Z0-9]{1,32}")  # of Route 53
 _ARN = re.compile(r"arn:[-a-z]+:[-a-z0-9]+:[-a-z0-9]*:[a-z0-9]*:[^\s]+")
 
 
@@ -46,6 +47,12 @@ def _arn(value: str) -> str:
     if not _ARN.fullmatch(value):
         text = "must be an ARN such as arn:aws:iam::123456789012:role/name"
         raise ValueError(f"{text}, not {kind(value)}")
+    return value
+
+
+def _zone(value: str | None) -> str | None:
+    if value is not None and not _ZONE.fullmatch(value):
+        raise ValueError(f"must be an ID such as Z0123456789ABC, not {kind(value)}")
     return value
 
 
@@ -90,6 +97,7 @@ class Network(Section):
     availability_zones: Annotated[list[str] | None, Auto] = None
     nat_gateway: Literal["none", "single", "perAz"] = "single"
     vpc_endpoints: Literal["s3", "private", "none"] = "s3"
+    flow_logs: bool = True
 
 
 class Kubernetes(Section):
@@ -100,11 +108,10 @@ class Kubernetes(Section):
     namespace: Name = "ray"
     endpoint_private_access: bool = True
     public_access_cidrs: Annotated[list[Cidr] | None, Auto] = None
-    secrets_kms_key_arn: Arn | None = None
     enabled_log_types: list[
         Literal["api", "audit", "authenticator", "controllerManager", "scheduler"]
     ] = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
-    log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 14
+    log_retention_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 365
     admin_principal_arns: Arns = []
 
 
@@ -219,9 +226,10 @@ class Autoscaler(Section):
 
 
 class Accelerators(Section):
-    """What makes GPUs known to Kubernetes."""
+    """What makes GPUs known to Kubernetes, and what says how they are used."""
 
     device_plugin: Literal["install", "skip"] = "install"
+    dcgm_exporter: bool = False
 
 
 class FaultTolerance(kubernetes.FaultTolerance):
@@ -240,6 +248,7 @@ class Ingress(Section):
     scheme: Literal["internal", "internet-facing"] = "internal"
     host: Host | None = None
     certificate_arn: str | None = None
+    hosted_zone_id: Annotated[str | None, AfterValidator(_zone)] = None
     allowed_cidrs: list[Cidr] = []
     idle_timeout: Annotated[Seconds, Field(ge=1, le=4000)] = 600
 
@@ -271,6 +280,7 @@ class AwsConfig(RayOnKubernetes):
     aws: Provider
     tags: Tags = {}
     permissions_boundary: Arn | None = None
+    kms_key_arn: Annotated[Arn | None, Auto] = None
     network: Network = Network()
     kubernetes: Kubernetes = Kubernetes()
     system_node_group: SystemNodeGroup = SystemNodeGroup()
@@ -288,15 +298,22 @@ class AwsConfig(RayOnKubernetes):
         """What is wrong although every single value is right."""
         yield from checks.of_node_groups(self)
         yield from checks.of_provider(self)
+        yield from checks.of_key(self)
         yield from checks.of_network(self)
         yield from checks.of_cluster(self)
         yield from checks.of_namespace(self)
         yield from checks.of_fault_tolerance(self)
         yield from checks.of_ingress(self)
+        yield from checks.of_accelerators(self)
         yield from checks.of_budget(self)
         yield from ray_checks.of_ray(self)
         yield from ray_checks.of_policy(self)
         yield from ray_checks.of_workers(self)
+
+    @property
+    def has_gpus(self) -> bool:
+        """Whether a node group has NVIDIA GPUs."""
+        return any(group.has_gpus for group in self.node_groups)
 
     def pools(self) -> list[Pool]:
         """The node groups for Ray workers; without any, the system group."""

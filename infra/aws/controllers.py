@@ -38,6 +38,11 @@ _DEVICE_PLUGIN = (
     "0.18.2",
     "https://nvidia.github.io/k8s-device-plugin",
 )
+_DCGM_EXPORTER = (
+    "dcgm-exporter",
+    "4.8.1",
+    "https://nvidia.github.io/dcgm-exporter/helm-charts",
+)
 _EFA_PLUGIN = (
     "aws-efa-k8s-device-plugin",
     "0.5.26",
@@ -45,6 +50,7 @@ _EFA_PLUGIN = (
 )
 STORAGE_CLASS = "gp3"
 _SYSTEM = {NODE_GROUP_LABEL: "system"}
+_ON_GPU_NODES = [{"key": GPU_RESOURCE, "operator": "Exists"}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +168,26 @@ def device_plugin(inside: Inside) -> pulumi.Resource:
         "gfd": {"enabled": True},
         "nodeSelector": {GPU_LABEL: "true"},
         "affinity": None,  # the chart's looks for labels that the line above replaces
-        "tolerations": [{"key": GPU_RESOURCE, "operator": "Exists"}],
+        "tolerations": _ON_GPU_NODES,
     }
     # Without a GPU node there is nothing that it could wait for.
     return _release(inside, _DEVICE_PLUGIN, values, skip_await=True)
 
 
+def dcgm_exporter(inside: Inside) -> pulumi.Resource:
+    """How busy, hot and healthy GPUs are, for whose Prometheus asks port 9400."""
+    values = {
+        "nodeSelector": {GPU_LABEL: "true"},
+        "tolerations": _ON_GPU_NODES,
+        # The chart's own is of a kind that only a Prometheus operator brings.
+        "serviceMonitor": {"enabled": False},
+    }
+    return _release(inside, _DCGM_EXPORTER, values, skip_await=True)
+
+
 def efa_plugin(inside: Inside) -> pulumi.Resource:
     """Makes EFA interfaces known to Kubernetes."""
-    values = {"tolerations": [{"key": GPU_RESOURCE, "operator": "Exists"}]}
+    values = {"tolerations": _ON_GPU_NODES}
     return _release(inside, _EFA_PLUGIN, values, skip_await=True)
 
 

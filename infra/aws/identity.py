@@ -19,7 +19,12 @@ PODS = "pods.eks.amazonaws.com"
 
 
 def role(
-    here: Account, name: str, service: str, policies: Iterable[str] = ()
+    here: Account,
+    name: str,
+    service: str,
+    policies: Iterable[str] = (),
+    *,
+    condition: dict[str, Any] | None = None,
 ) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
     """A role of an AWS service, and its attachments to AWS' own policies, by name.
 
@@ -27,9 +32,10 @@ def role(
     neither start nor clean up.
     """
     actions = ["sts:AssumeRole", *(["sts:TagSession"] if service == PODS else [])]
+    trusts = allow(actions, principal=service, condition=condition)
     made = aws.iam.Role(
         name,
-        assume_role_policy=document([allow(actions, principal=service)]),
+        assume_role_policy=document([trusts]),
         permissions_boundary=here.config.permissions_boundary,
         opts=here.options(),
     )

@@ -11,6 +11,9 @@ from infra.aws import controllers, packages, redis
 from infra.aws.account import STACK_TAG, account, zones_of
 from infra.aws.cluster import cluster, inside, kubeconfig
 from infra.aws.identity import PODS, attach, role
+from infra.aws.ingress import ingress
+from infra.aws.keys import with_key
+from infra.aws.logs import flow_logs
 from infra.aws.network import network
 from infra.aws.node_group import ground, system_group, worker_group
 from infra.kubernetes import program as ray
@@ -22,18 +25,17 @@ if TYPE_CHECKING:
     from infra.aws.config import AwsConfig
     from infra.aws.network import Network
 
-_ALB = "alb.ingress.kubernetes.io"
-_TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
-
 
 def build(config: AwsConfig, stack: str) -> dict[str, Any]:
     """Register every resource of the stack; what it hands over."""
-    here = account(config, stack)
+    here = with_key(account(config, stack))
     net = network(here, zones_of(here))
+    flow_logs(here, net)
     made = cluster(here, net)
     on = ground(here, made, net)
     system = system_group(on)
-    workers = [worker_group(on, group, system) for group in config.node_groups]
+    for group in config.node_groups:
+        worker_group(on, group, system)
     after = controllers.addons(here, made, system)
     provider = inside(here, made, [system, *made.for_nodes])
     within = controllers.Inside(here, made, provider, system)
@@ -41,27 +43,21 @@ def build(config: AwsConfig, stack: str) -> dict[str, Any]:
     bucket = packages.bucket(here)
     identities = _identities(within, place, bucket)
     service = _ray(net, within, place, [*after, *identities])
-    _controllers(within, workers)
+    _controllers(within)
     if config.ingress.type == "alb":
-        balancer = controllers.load_balancers(within, net)
-        spec = {
-            "ingressClassName": "alb",
-            "rules": ray.rules(place, config.ingress.host),
-        }
-        at = ray.Cluster(place, provider)
-        after = [service.service, balancer]
-        ray.ingress(at, spec, _balancer(here, net), depends_on=after)
+        ingress(within, net, ray.Cluster(place, provider), service.service)
     _budget(here)
     return _handed_over(here, made.eks, bucket)
 
 
-def _controllers(within: controllers.Inside, workers: list[Any]) -> None:
+def _controllers(within: controllers.Inside) -> None:
     config = within.here.config
     if config.autoscaler.type == "clusterAutoscaler":
         controllers.autoscaler(within)
-    has_gpus = any(group.has_gpus for group in config.node_groups)
-    if workers and has_gpus and config.accelerators.device_plugin == "install":
+    if config.has_gpus and config.accelerators.device_plugin == "install":
         controllers.device_plugin(within)
+    if config.accelerators.dcgm_exporter:
+        controllers.dcgm_exporter(within)
     if any(group.efa for group in config.node_groups):
         controllers.efa_plugin(within)
 
@@ -142,31 +138,6 @@ def _identities(
         )
         for kind in ("head", "worker")
     ]
-
-
-def _balancer(here: Account, net: Network) -> dict[str, str]:
-    """What the load balancer controller is told. A long answer may take its time.
-
-    Without networks it would let everybody in who reaches the load balancer, which
-    with peered networks is more than the VPC.
-    """
-    wanted = here.config.ingress
-    idle = f"idle_timeout.timeout_seconds={wanted.idle_timeout}"
-    told = {
-        f"{_ALB}/scheme": wanted.scheme,
-        f"{_ALB}/target-type": "ip",
-        f"{_ALB}/healthcheck-path": "/-/healthz",
-        f"{_ALB}/load-balancer-attributes": idle,
-        f"{_ALB}/target-group-attributes": "deregistration_delay.timeout_seconds=30",
-        f"{_ALB}/tags": ",".join(f"{k}={v}" for k, v in here.tags().items()),
-        f"{_ALB}/listen-ports": '[{"HTTP": 80}]',
-        f"{_ALB}/inbound-cidrs": ",".join(wanted.allowed_cidrs or [net.inside]),
-    }
-    if wanted.certificate_arn:
-        told[f"{_ALB}/listen-ports"] = '[{"HTTPS": 443}]'
-        told[f"{_ALB}/certificate-arn"] = wanted.certificate_arn
-        told[f"{_ALB}/ssl-policy"] = _TLS_POLICY
-    return told
 
 
 def _budget(here: Account) -> None:

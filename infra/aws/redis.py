@@ -55,6 +55,7 @@ def replication_group(
         subnet_group_name=subnets.name,
         security_group_ids=[group.id],
         at_rest_encryption_enabled=True,
+        kms_key_id=here.key,
         transit_encryption_enabled=True,
         auth_token=Output.secret(secrets.token_urlsafe(32)),
         opts=here.guarded(

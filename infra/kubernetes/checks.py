@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from infra.kubernetes.config import (
         FaultTolerance,
         KubernetesConfig,
+        Operator,
         Ray,
         RayOnKubernetes,
         WorkerGroup,
@@ -81,6 +82,7 @@ def of_ray(config: RayOnKubernetes) -> Iterator[Wrong]:
     """The Ray cluster and its versions."""
     ray = config.ray
     yield from _of_versions(ray)
+    yield from _of_gates(ray.operator)
     yield from _of_environment(("ray", "env"), ray)
     yield from _of_tag(ray)
     yield from differ(ray.worker_groups or (), ("ray", "workerGroups"))
@@ -112,6 +114,17 @@ def _of_versions(ray: Ray) -> Iterator[Wrong]:
     if numbers(ray.operator.version) < _AUTH_OPTIONS:
         text = f"{ray.operator.version} lacks authOptions; use 1.5.1 or newer"
         yield Wrong(("ray", "operator", "version"), text)
+
+
+@check
+def _of_gates(operator: Operator) -> Iterator[Wrong]:
+    place, names = ("ray", "operator", "featureGates"), []
+    if operator.feature_gates and operator.install is False:
+        yield Wrong(place, "not used with install: false: that operator has its own")
+    for index, gate in enumerate(operator.feature_gates):
+        if gate.name in names:
+            yield Wrong((*place, index, "name"), f"{gate.name} is given twice")
+        names.append(gate.name)
 
 
 @check

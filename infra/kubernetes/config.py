@@ -23,7 +23,13 @@ from infra.config import (
     variables,
 )
 from infra.kubernetes import checks
-from infra.kubernetes.names import cidr, label_key, label_value, version
+from infra.kubernetes.names import (
+    cidr,
+    feature_gate,
+    label_key,
+    label_value,
+    version,
+)
 from infra.kubernetes.workers import Pool, Taint, Worker, workers_of
 from raylift.model import Positive
 
@@ -123,12 +129,20 @@ class WorkerGroup(Section):
     idle_timeout: Seconds | None = None
 
 
+class FeatureGate(Section):
+    """One of KubeRay's feature gates, as its Helm chart names them."""
+
+    name: Annotated[str, AfterValidator(feature_gate)]
+    enabled: bool = True
+
+
 class Operator(Section):
     """The KubeRay operator: installed by its Helm chart, or found."""
 
     install: Annotated[bool | None, Auto] = None
     version: Version = OPERATOR_VERSION
     namespace: Name = "kuberay-operator"
+    feature_gates: list[FeatureGate] = []
 
 
 class Head(Section):

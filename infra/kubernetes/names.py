@@ -14,6 +14,7 @@ _DOMAIN = re.compile(
 _RULE = "must be letters, digits, '-', '_' and '.', at most 63 characters"
 _KEY_RULE = f"{_RULE}, after a domain and a slash if there is one"
 _LARGEST = 8  # 10.0.0.0/8 is the largest network that is one's own
+_GATE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _TAG = re.compile(r":(?P<version>\d+\.\d+\.\d+)[-.\w]*(@sha256:[0-9a-f]{64})?$")
 
@@ -55,6 +56,13 @@ def label_value(value: str) -> str:
     """A value of a label or taint."""
     if value and not _LABEL.fullmatch(value):
         raise ValueError(f"{printable(value)}: {_RULE}")
+    return value
+
+
+def feature_gate(value: str) -> str:
+    """A name as Kubernetes' components have for what can be switched on and off."""
+    if not _GATE.fullmatch(value):
+        raise ValueError(f"must be a name such as RayCronJob, not {kind(value)}")
     return value
 
 

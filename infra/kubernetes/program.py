@@ -185,6 +185,13 @@ def operator(cluster: Cluster, ray: Ray) -> kubernetes.helm.v3.Release:
         opts=cluster.options(depends_on=cluster.ready),
     )
     size = {"cpu": "500m", "memory": "1Gi"}
+    values: dict[str, Any] = {
+        "resources": {"requests": {**size, "cpu": "100m"}, "limits": size}
+    }
+    # In place of the chart's list: what is not named is as the operator has it.
+    if ray.operator.feature_gates:
+        gates = [gate.model_dump() for gate in ray.operator.feature_gates]
+        values["featureGates"] = gates
     return kubernetes.helm.v3.Release(
         "kuberay-operator",
         chart="kuberay-operator",
@@ -192,7 +199,7 @@ def operator(cluster: Cluster, ray: Ray) -> kubernetes.helm.v3.Release:
         repository_opts={"repo": CHART},
         namespace=home.metadata["name"],
         name="kuberay-operator",
-        values={"resources": {"requests": {**size, "cpu": "100m"}, "limits": size}},
+        values=values,
         atomic=True,
         cleanup_on_fail=True,
         timeout=600,
@@ -391,7 +398,7 @@ def redis_options(storage: FaultTolerance) -> dict[str, Any] | None:
 def ingress(
     cluster: Cluster,
     spec: dict[str, Any],
-    annotations: dict[str, str],
+    annotations: dict[str, Any],
     **more: Any,  # noqa: ANN401 Pulumi's options
 ) -> kubernetes.networking.v1.Ingress:
     """The way in for clients; its deletion is awaited, for its controller to act."""

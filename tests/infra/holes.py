@@ -22,10 +22,13 @@ WIDE = 8  # a network of a shorter prefix is as good as everybody
 # Kinds that a rule below looks at, or that open nothing whatever they say. A new kind
 # is looked at by a person first, and then stands here.
 KINDS = {
+    "aws:acm/certificate:Certificate",
+    "aws:acm/certificateValidation:CertificateValidation",
     "aws:budgets/budget:Budget",
     "aws:cloudwatch/logGroup:LogGroup",
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
     "aws:ec2/eip:Eip",
+    "aws:ec2/flowLog:FlowLog",
     "aws:ec2/internetGateway:InternetGateway",
     "aws:ec2/launchTemplate:LaunchTemplate",
     "aws:ec2/natGateway:NatGateway",
@@ -49,6 +52,9 @@ KINDS = {
     "aws:iam/role:Role",
     "aws:iam/rolePolicy:RolePolicy",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    "aws:kms/alias:Alias",
+    "aws:kms/key:Key",
+    "aws:route53/record:Record",
     "aws:s3/bucket:Bucket",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
     "aws:s3/bucketPolicy:BucketPolicy",
@@ -99,6 +105,8 @@ SERVICES_OF_AWS = {
     "eks.amazonaws.com",
     "pods.eks.amazonaws.com",
 }
+FLOW_LOGS = "vpc-flow-logs.amazonaws.com"  # acts for other accounts as well
+BALANCER = "alb.example"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -465,6 +473,8 @@ def _cluster(thing, named):
         yield "who may enter stands in a ConfigMap"
     if "audit" not in told.get("enabledClusterLogTypes", []):
         yield "no audit log"
+    if told.get("encryptionConfig", {}).get("resources") != ["secrets"]:
+        yield "secrets are not encrypted by the stack's key"
 
 
 def _entry(thing, named):
@@ -507,6 +517,8 @@ def _redis(thing, named):
     for key in ("atRestEncryptionEnabled", "transitEncryptionEnabled"):
         if told.get(key) is not True:
             yield f"no {key}"
+    if not told.get("kmsKeyId"):
+        yield "not encrypted by the stack's key"
     if told.get("authToken") != SECRET:
         yield "no password, or one in clear"
     if not told.get("securityGroupIds"):
@@ -516,8 +528,40 @@ def _redis(thing, named):
 def _role(thing, named):
     for statement in json.loads(thing.inputs["assumeRolePolicy"])["Statement"]:
         principal = statement["Principal"]
-        if set(principal) != {"Service"} or principal["Service"] not in SERVICES_OF_AWS:
+        service = principal.get("Service") if set(principal) == {"Service"} else None
+        of_account = statement.get("Condition", {}).get("StringEquals", {})
+        if service == FLOW_LOGS and of_account.get("aws:SourceAccount"):
+            continue
+        if service not in SERVICES_OF_AWS:
             yield f"may be taken by {principal}"
+
+
+def _key(thing, named):
+    told = thing.inputs
+    if told.get("enableKeyRotation") is not True:
+        yield "is never changed: no rotation"
+    for statement in json.loads(told["policy"])["Statement"]:
+        (kind, who), *others = statement["Principal"].items()
+        context = statement.get("Condition", {}).get("ArnEquals", {})
+        groups = _list(context.get("kms:EncryptionContext:aws:logs:arn", []))
+        is_account = kind == "AWS" and who.endswith(":root")
+        is_logs = kind == "Service" and who.startswith("logs.") and groups
+        if others or not (is_account or is_logs) or any("*" in arn for arn in groups):
+            yield f"may be used by {statement['Principal']}"
+
+
+def _log_group(thing, named):
+    if not thing.inputs.get("kmsKeyId"):
+        yield "not encrypted by the stack's key"
+
+
+def _record(thing, named):
+    """Our load balancer, or the proof for a certificate."""
+    told = thing.inputs
+    names = [alias["name"] for alias in told.get("aliases", [])]
+    is_proof = told["type"] == "CNAME" and told["name"].startswith("_")
+    if names != [BALANCER] and not (is_proof and not names):
+        yield f"leads to {names or told.get('records')}"
 
 
 def _role_policy(thing, named):
@@ -581,10 +625,13 @@ _RULES = {
     "Cluster": _cluster,
     "DefaultSecurityGroup": _default_group,
     "Ingress": _ingress,
+    "Key": _key,
     "LaunchTemplate": _launch_template,
+    "LogGroup": _log_group,
     "Namespace": _namespace,
     "NodeGroup": _node_group,
     "RayService": _ray_service,
+    "Record": _record,
     "ReplicationGroup": _redis,
     "Role": _role,
     "RolePolicy": _role_policy,

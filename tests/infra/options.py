@@ -27,6 +27,7 @@ RAY = {
         {},
         {"ray": {"version": "2.55.0"}},
         {"ray": {"operator": {"version": "1.5.1", "namespace": "kuberay"}}},
+        {"ray": {"operator": {"featureGates": [{"name": "RayCronJob"}]}}},
     ],
     "scaling": [
         {},
@@ -106,7 +107,7 @@ AWS = {
         {},
         {"network": {"natGateway": "perAz", "cidrBlock": "10.64.0.0/20"}},
         {"network": {"natGateway": "none", "vpcEndpoints": "private"}},
-        {"network": {"vpcEndpoints": "none"}},
+        {"network": {"vpcEndpoints": "none", "flowLogs": False}},
         {
             "network": {
                 "vpcId": "vpc-1",
@@ -128,11 +129,7 @@ AWS = {
     ],
     "keys": [
         {},
-        {
-            "kubernetes": {
-                "secretsKmsKeyArn": "arn:aws:kms:us-west-2:123456789012:key/k"
-            }
-        },
+        {"kmsKeyArn": "arn:aws:kms:us-west-2:123456789012:key/k"},
     ],
     "admins": [{}, {"kubernetes": {"adminPrincipalArns": [ADMIN]}}],
     "ingress": [
@@ -146,6 +143,13 @@ AWS = {
                 "scheme": "internet-facing",
                 "certificateArn": CERTIFICATE,
                 "allowedCidrs": ["203.0.113.0/24", "198.51.100.0/24"],
+            }
+        },
+        {
+            "ingress": {
+                "type": "alb",
+                "host": "a.example",
+                "hostedZoneId": "Z0123456789ABC",
             }
         },
     ],

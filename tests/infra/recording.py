@@ -134,6 +134,20 @@ _MADE = {
     },
     "aws:ec2/launchTemplate:LaunchTemplate": lambda _: {"latestVersion": 1},
     "aws:s3/bucket:Bucket": lambda args: {"bucket": f"{args.name}-1a2b3c4"},
+    "aws:acm/certificate:Certificate": lambda args: {
+        "domainValidationOptions": [
+            {
+                "domainName": args.inputs["domainName"],
+                "resourceRecordName": f"_1a2b.{args.inputs['domainName']}.",
+                "resourceRecordType": "CNAME",
+                "resourceRecordValue": "_3c4d.acm-validations.aws.",
+            }
+        ]
+    },
+    "aws:route53/record:Record": lambda args: {"fqdn": args.inputs["name"].strip(".")},
+    "kubernetes:networking.k8s.io/v1:Ingress": lambda _: {
+        "status": {"loadBalancer": {"ingress": [{"hostname": "alb.example"}]}}
+    },
     "aws:elasticache/replicationGroup:ReplicationGroup": lambda _: {
         "primaryEndpointAddress": "gcs.example"
     },
@@ -144,6 +158,16 @@ _FUNCTIONS = {
         "zoneIds": [],
         "groupNames": [],
         "id": "zones",
+        "region": "us-west-2",
+    },
+    "aws:index/getCallerIdentity:getCallerIdentity": lambda _: {
+        "accountId": "123456789012",
+        "arn": "arn:aws:iam::123456789012:user/ann",
+        "userId": "AIDA",
+        "id": "123456789012",
+    },
+    "aws:lb/getHostedZoneId:getHostedZoneId": lambda _: {
+        "id": "Z1H1FL5HABSF5",
         "region": "us-west-2",
     },
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": lambda args: (

@@ -26,10 +26,10 @@ TEXTS = {
   aws:profile: team
   raylift:tags: {{team: ml}}
   raylift:permissionsBoundary: arn:aws:iam::123456789012:policy/boundary
+  raylift:kmsKeyArn: arn:aws:kms:us-west-2:123456789012:key/k
   raylift:serviceAccountPolicyArns: [arn:aws:iam::123456789012:policy/weights]
   raylift:network: {{natGateway: perAz, vpcEndpoints: private}}
   raylift:kubernetes:
-    secretsKmsKeyArn: arn:aws:kms:us-west-2:123456789012:key/k
     adminPrincipalArns: ["arn:aws:iam::123456789012:role/platform"]
   raylift:nodeGroups:
     - name: p5
@@ -47,7 +47,9 @@ TEXTS = {
       instanceTypes: [g6e.xlarge]
       warmPool: {{maxPreparedCapacity: 1}}
     - {{name: cpu, instanceTypes: [m7i.4xlarge]}}
+  raylift:accelerators: {{dcgmExporter: true}}
   raylift:ray:
+    operator: {{featureGates: [{{name: RayCronJob}}]}}
     secretEnv: {{HF_TOKEN: {{secure: x}}}}
     workerGroups:
       - {{name: half, nodeGroup: spot, maxReplicas: 1}}
@@ -58,7 +60,7 @@ TEXTS = {
   raylift:protection: {{deletionProtection: true}}
 """,
     "aws without a way out": f"""{_AWS}
-  raylift:network: {{natGateway: none, vpcEndpoints: private}}
+  raylift:network: {{natGateway: none, vpcEndpoints: private, flowLogs: false}}
   raylift:kubernetes: {{publicAccessCidrs: []}}
   raylift:autoscaler: {{type: none}}
   raylift:faultTolerance: {{gcsStorage: none}}
@@ -72,6 +74,14 @@ TEXTS = {
   raylift:nodeGroups: [{{name: l4, instanceTypes: [g6.xlarge]}}]
   raylift:faultTolerance: {{gcsStorage: redis, redisAddress: "redis://redis:6379"}}
   raylift:ingress: {{type: alb}}
+""",
+    "aws with a zone": f"""{_AWS}
+  raylift:ingress:
+    type: alb
+    scheme: internet-facing
+    host: models.example.com
+    hostedZoneId: Z0123456789ABC
+    allowedCidrs: [203.0.113.0/24]
 """,
     "kubernetes with all": """config:
   raylift:target: kubernetes

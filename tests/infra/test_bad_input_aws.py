@@ -19,6 +19,7 @@ OPEN = (
     "internet-facing needs the networks that may call, and not all of them:"
     " applications have no authentication of their own"
 )
+ISSUED = "is no domain name of at most 64 lowercase letters, which ACM asks for"
 RAY = "raylift:ray: {{workerGroups: [{}]}}"
 
 # Of one node group: what stands in it, where the error is, and what it says.
@@ -133,6 +134,29 @@ REFUSED = {
     " pods 3; take larger systemNodeGroup types",
     "raylift:ray: {head: {memory: 16Gi}}": "raylift:ray.head.memory: a system node gives"
     " pods 12Gi; take larger systemNodeGroup types",
+    "raylift:ray: {operator: {install: false, featureGates: [{name: RayCronJob}]}}":
+    "raylift:ray.operator.featureGates: not used with install: false: that operator has"
+    " its own",
+    "raylift:ray: {operator: {featureGates: [{name: A}, {name: A, enabled: false}]}}":
+    "raylift:ray.operator.featureGates[1].name: A is given twice",
+    "raylift:ray: {operator: {featureGates: [{name: RayCronJob=true}]}}":
+    "raylift:ray.operator.featureGates[0].name: must be a name such as RayCronJob, not"
+    ' the text "RayCronJob=true"',
+    "raylift:ray: {operator: {featureGates: [RayCronJob]}}":
+    "raylift:ray.operator.featureGates[0]: must be a mapping, not the text"
+    ' "RayCronJob"',
+    "raylift:accelerators: {dcgmExporter: true}": "raylift:accelerators.dcgmExporter:"
+    " needs a node group with GPUs",
+    "raylift:accelerators: {timeSlicingReplicas: 4}":
+    "raylift:accelerators.timeSlicingReplicas: unknown key",
+    # the key
+    "raylift:kmsKeyArn: mine": f'raylift:kmsKeyArn: {ARN}, not the text "mine"',
+    "raylift:kmsKeyArn: arn:aws:kms:us-west-2:123456789012:alias/mine":
+    "raylift:kmsKeyArn: is no ARN of a KMS key; an alias is none",
+    "raylift:kmsKeyArn: arn:aws:iam::123456789012:role/mine": "raylift:kmsKeyArn: is no"
+    " ARN of a KMS key; an alias is none",
+    "raylift:kmsKeyArn: arn:aws:kms:us-east-2:123456789012:key/mine":
+    "raylift:kmsKeyArn: is in us-east-2; the stack needs one in us-west-2",
     # the network
     "raylift:network: {cidrBlock: 10.0.0.0/28}": "raylift:network.cidrBlock: 10.0.0.0/28"
     " is too small for three zones; use a /20",
@@ -150,6 +174,8 @@ REFUSED = {
     " needs vpcId: they are of a VPC",
     "raylift:network: {vpcId: vpc-1, privateSubnetIds: [a, b], natGateway: perAz}":
     "raylift:network.natGateway: not used with vpcId: that VPC has its own",
+    "raylift:network: {vpcId: vpc-1, privateSubnetIds: [a, b], flowLogs: false}":
+    "raylift:network.flowLogs: not used with vpcId: that VPC has its own",
     "raylift:network: {availabilityZones: [us-west-2a, us-west-2a]}":
     "raylift:network.availabilityZones: EKS needs at least two zones",
     "raylift:network: {availabilityZones: [us-west-2a, eu-west-1a]}":
@@ -158,8 +184,8 @@ REFUSED = {
     " reach ECR and STS; set vpcEndpoints: private",
     # the way in
     "raylift:ingress: {type: alb, scheme: internet-facing, allowedCidrs: [10.0.0.0/8]}":
-    "raylift:ingress.certificateArn: internet-facing needs TLS: the ARN of an ACM"
-    " certificate",
+    "raylift:ingress.certificateArn: TLS required for internet-facing: set"
+    " certificateArn or host + hostedZoneId",
     f"raylift:ingress: {{type: alb, scheme: internet-facing, certificateArn: {CERTIFICATE}}}":
     f"raylift:ingress.allowedCidrs: {OPEN}",
     f"raylift:ingress: {{type: alb, scheme: internet-facing, certificateArn: {CERTIFICATE},"
@@ -173,6 +199,21 @@ REFUSED = {
     " is no ARN of an ACM certificate",
     "raylift:ingress: {host: a.example}": "raylift:ingress.host: not used without type:"
     " alb",
+    "raylift:ingress: {type: alb, hostedZoneId: Z0123456789ABC}":
+    "raylift:ingress.hostedZoneId: needs host: the certificate is for it",
+    "raylift:ingress: {type: alb, host: a.example, hostedZoneId: Z0123456789ABC,"
+    f" certificateArn: {CERTIFICATE}}}": "raylift:ingress.hostedZoneId: not with"
+    " certificateArn: one certificate is enough",
+    "raylift:ingress: {type: alb, host: a.example, hostedZoneId: example.com}":
+    "raylift:ingress.hostedZoneId: must be an ID such as Z0123456789ABC, not the text"
+    ' "example.com"',
+    "raylift:ingress: {type: alb, host: 10.0.0.1, hostedZoneId: Z0123456789ABC}":
+    f"raylift:ingress.host: 10.0.0.1 {ISSUED}",
+    "raylift:ingress: {type: alb, host: Models.example.com,"
+    " hostedZoneId: Z0123456789ABC}": "raylift:ingress.host: Models.example.com"
+    f" {ISSUED}",
+    "raylift:ingress: {hostedZoneId: Z0123456789ABC}": "raylift:ingress.hostedZoneId: not"
+    " used without type: alb",
     "raylift:ingress: {type: alb, idleTimeout: 2h}": "raylift:ingress.idleTimeout: must be"
     " 4000 or less, not 2h",
     # the rest
@@ -229,8 +270,8 @@ def test_a_node_group_is_refused_with_what_is_wrong_in_it(tmp_path, text):
 @pytest.mark.parametrize("line", REFUSED)
 def test_it_is_told_beside_what_is_wrong_elsewhere(tmp_path, line):
     """One pass says everything: what does not fit, and a value that is none."""
-    told_of = told(tmp_path, HEAD + f"  {line}\n  raylift:accelerators: 3\n")
-    elsewhere = ":5: raylift:accelerators: must be a mapping, not the number 3"
+    told_of = told(tmp_path, HEAD + f"  {line}\n  raylift:storage: 3\n")
+    elsewhere = ":5: raylift:storage: must be a mapping, not the number 3"
     assert told_of == [f":4: {REFUSED[line]}", elsewhere]
 
 

@@ -59,6 +59,67 @@ def test_a_cluster_of_the_same_name_with_another_role_is_not_taken(ec2):
     assert looking.find(kind, other, set()) is None
 
 
+def _looking_for(kind, inputs, stack="dev"):
+    return BegunInAws(stack, PROVIDER).find(kind, inputs, set())
+
+
+def _made_key():
+    made = boto3.client("kms", region_name=REGION).create_key(
+        Tags=[{"TagKey": "raylift:stack", "TagValue": "dev"}]
+    )
+    return made["KeyMetadata"]["KeyId"]
+
+
+def test_a_key_is_found_by_the_stacks_tag_until_it_has_an_alias(ec2):
+    kms, kind = boto3.client("kms", region_name=REGION), "aws:kms/key:Key"
+    key = _made_key()
+    assert _looking_for(kind, {}) == key
+    assert _looking_for(kind, {}, "prod") is None
+    kms.create_alias(AliasName="alias/dev-1", TargetKeyId=key)
+    assert _looking_for(kind, {}) is None
+    assert _looking_for("aws:kms/alias:Alias", {"targetKeyId": key}) == "alias/dev-1"
+
+
+@pytest.mark.parametrize("used", ["granted", "deleted"])
+def test_a_key_that_somebody_uses_or_that_is_going_is_not_taken(ec2, used):
+    kms, key = boto3.client("kms", region_name=REGION), _made_key()
+    if used == "granted":
+        role = "arn:aws:iam::123456789012:role/cluster"
+        kms.create_grant(KeyId=key, GranteePrincipal=role, Operations=["Decrypt"])
+    else:
+        kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    assert _looking_for("aws:kms/key:Key", {}) is None
+
+
+def test_a_flow_log_is_that_of_the_vpc(ec2):
+    vpc, other = _vpc(ec2), _vpc(ec2)
+    role = "arn:aws:iam::123456789012:role/flow-logs"
+    made = ec2.create_flow_logs(
+        ResourceIds=[vpc],
+        ResourceType="VPC",
+        TrafficType="ALL",
+        LogGroupName="/aws/vpc/dev",
+        DeliverLogsPermissionArn=role,
+    )
+    kind = "aws:ec2/flowLog:FlowLog"
+    assert [_looking_for(kind, {"vpcId": ident}) for ident in (vpc, other)] == [
+        made["FlowLogIds"][0],
+        None,
+    ]
+
+
+def test_a_certificate_is_found_by_its_domain_and_the_stacks_tag(ec2):
+    acm = boto3.client("acm", region_name=REGION)
+    for tags in (TAGS, [{"Key": "raylift:stack", "Value": "prod"}]):
+        acm.request_certificate(DomainName="a.example", Tags=tags)
+    kind, inputs = "aws:acm/certificate:Certificate", {"domainName": "a.example"}
+    found = {_looking_for(kind, inputs, stack) for stack in ("dev", "prod")}
+    assert len(found) == 2
+    assert None not in found
+    assert _looking_for(kind, {"domainName": "b.example"}) is None
+    assert _looking_for(kind, inputs, "test") is None
+
+
 def _resource(name, **more):
     return {"urn": f"urn::{VPC}::{name}", "type": VPC, "inputs": {"a": 1}, **more}
 

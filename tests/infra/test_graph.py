@@ -25,6 +25,7 @@ JOINED = (
     "ec2/routeTable:RouteTable",
     "ec2/routeTableAssociation:RouteTableAssociation",
 )
+USERS_KEY = "arn:aws:kms:us-west-2:123456789012:key/k"
 GROUND = {
     "aws:cloudwatch/logGroup:LogGroup",
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
@@ -37,6 +38,7 @@ GROUND = {
     "aws:eks/cluster:Cluster",
     "aws:iam/role:Role",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    "aws:kms/key:Key",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
     "pulumi:providers:aws",
@@ -119,6 +121,49 @@ def test_what_a_node_cannot_live_without_outlives_it(aws):
 def test_what_eks_acts_by_outlives_the_cluster(aws):
     lasting = [*policies_of(aws, "cluster"), aws.one("control-plane-logs")]
     assert_outlives(aws, lasting, aws.of("eks/cluster:Cluster"))
+
+
+def test_the_key_outlives_all_that_is_encrypted_by_it(aws):
+    used = [
+        r
+        for r in aws.resources.values()
+        if r.kind.endswith(("LogGroup", "Cluster:Cluster", "ReplicationGroup"))
+    ]
+    given = {r.inputs.get("kmsKeyId") for r in used if "Cluster" not in r.kind}
+    own = aws.of("kms/key:Key")
+    assert given == {"arn:aws:mock:::key" if own else USERS_KEY}
+    assert_outlives(aws, own, used)
+
+
+def test_flow_logs_end_before_what_they_are_written_by_goes(aws):
+    for log in aws.of("ec2/flowLog:FlowLog"):
+        lasting = [*policies_of(aws, "flow-logs"), aws.one("flow-logs", "LogGroup")]
+        assert_outlives(aws, [*lasting, *aws.of("ec2/vpc:Vpc")], [log])
+
+
+def test_a_name_goes_before_its_load_balancer_and_that_before_its_certificate():
+    program = recorded("aws with a zone")
+    (way_in,) = program.of("networking.k8s.io/v1:Ingress")
+    certificate = [r for r in program.resources.values() if "aws:acm" in r.kind]
+    certificate.append(program.one("host-validation", "route53/record:Record"))
+    assert len(certificate) == 3
+    assert_outlives(program, certificate, [way_in])
+    assert_outlives(program, [way_in], [program.one("host", "route53/record:Record")])
+
+
+def test_a_load_balancer_that_has_a_name_in_the_dns_is_waited_for():
+    waits = {}
+    for name in ("aws-prod", "aws with a zone"):
+        (way_in,) = recorded(name).of("networking.k8s.io/v1:Ingress")
+        annotations = way_in.inputs["metadata"]["annotations"]
+        waits[name] = annotations["pulumi.com/waitFor"]
+        replaced = list(way_in.request.replaceOnChanges)
+    assert waits == {
+        "aws-prod": "jsonpath={.metadata.uid}",
+        "aws with a zone": "jsonpath={.status.loadBalancer.ingress[0].hostname}",
+    }
+    scheme = 'metadata.annotations["alb.ingress.kubernetes.io/scheme"]'
+    assert (replaced, way_in.request.deleteBeforeReplace) == ([scheme], True)
 
 
 def test_a_role_that_pods_act_by_keeps_its_policies_while_they_run(aws):
@@ -262,7 +307,11 @@ def test_every_deletion_is_awaited(any_target):
     assert "pulumi.com/skipAwait" not in told
     unwatched = [r.name for r in any_target.of("Release") if r.inputs.get("skipAwait")]
     # Charts of DaemonSets alone, which have nothing to wait for without such a node.
-    assert set(unwatched) <= {"nvidia-device-plugin", "aws-efa-k8s-device-plugin"}
+    assert set(unwatched) <= {
+        "aws-efa-k8s-device-plugin",
+        "dcgm-exporter",
+        "nvidia-device-plugin",
+    }
 
 
 def test_what_others_own_is_in_no_ray_service(any_target):
@@ -274,6 +323,7 @@ def test_what_others_own_is_in_no_ray_service(any_target):
 
 
 TIMEOUTS = {
+    "aws:acm/certificateValidation:CertificateValidation": ("30m", "", ""),
     "aws:eks/cluster:Cluster": ("30m", "60m", "30m"),
     "aws:eks/nodeGroup:NodeGroup": ("40m", "60m", "40m"),
     "aws:elasticache/replicationGroup:ReplicationGroup": ("40m", "60m", "40m"),
@@ -319,6 +369,7 @@ def test_deletion_protection_is_of_what_holds_state_and_of_nothing_without_it():
         "aws:ec2/vpc:Vpc",
         "aws:eks/cluster:Cluster",
         "aws:elasticache/replicationGroup:ReplicationGroup",
+        "aws:kms/key:Key",
         "aws:s3/bucket:Bucket",
     }
     for name in ("aws-dev", "kubernetes"):

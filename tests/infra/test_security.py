@@ -700,6 +700,56 @@ FAULTS = {
         ),
         "may do ['s3:*']",
     ),
+    "flow logs of any account": (
+        lambda s: s.one("flow-logs", "role:Role").update(
+            assumeRolePolicy='{"Statement": [{"Principal":'
+            ' {"Service": "vpc-flow-logs.amazonaws.com"}}]}'
+        ),
+        "may be taken by",
+    ),
+    "a key for everybody": (
+        lambda s: s.one("key", "key:Key").update(
+            policy='{"Statement": [{"Principal": {"AWS": "*"}, "Action": "kms:*"}]}'
+        ),
+        "may be used by",
+    ),
+    "a key for the logs of any account": (
+        lambda s: s.one("key", "key:Key").update(
+            policy='{"Statement": [{"Principal": {"Service": "logs.amazonaws.com"}}]}'
+        ),
+        "may be used by",
+    ),
+    "a key for all logs": (
+        lambda s: s.one("key", "key:Key").update(
+            policy=s.one("key", "key:Key")["policy"].replace("/aws/vpc/aws-prod", "*")
+        ),
+        "may be used by",
+    ),
+    "a key that is never changed": (
+        lambda s: s.one("key", "key:Key").pop("enableKeyRotation"),
+        "no rotation",
+    ),
+    "logs by a key of AWS": (
+        lambda s: s.one("control-plane-logs", "LogGroup").pop("kmsKeyId"),
+        "not encrypted by the stack's key",
+    ),
+    "a Redis by a key of AWS": (
+        lambda s: s.one("gcs", "ReplicationGroup").pop("kmsKeyId"),
+        "not encrypted by the stack's key",
+    ),
+    "secrets by a key of AWS": (
+        lambda s: s.eks.pop("encryptionConfig"),
+        "secrets are not encrypted",
+    ),
+    "a name that leads elsewhere": (
+        lambda s: s.add(
+            "aws:route53/record:Record",
+            type="CNAME",
+            name="models.example.com",
+            records=["elsewhere.example"],
+        ),
+        "leads to",
+    ),
     "nodes that are administrators": (
         lambda s: s.add(
             "aws:iam/rolePolicyAttachment:RolePolicyAttachment",

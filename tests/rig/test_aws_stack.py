@@ -5,12 +5,14 @@ The engine, the program and the API server are real, the providers and AWS are d
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import boto3
@@ -96,8 +98,10 @@ def test_an_up_that_is_killed_again_and_again_is_finished_by_the_last(dev, monke
     monkeypatch.delenv("AWSFAKE_SECONDS")
     dev.raylift("up", "--yes")
     made = [line.rpartition(" ")[0] for line in leftovers()]
-    once = ("VPC", "EKS cluster", "address", "NAT gateway", "log group", "bucket")
+    once = ("VPC", "EKS cluster", "address", "NAT gateway", "flow log", "bucket")
+    once += ("key", "alias")
     assert [made.count(kind) for kind in once] == [1] * len(once), made
+    assert made.count("log group") == 2
     _assert_settled(dev)
 
 
@@ -113,14 +117,15 @@ def test_a_change_of_the_file_changes_what_it_names_and_nothing_else(dev):
     }
     assert changes == {
         "change aws:cloudwatch/logGroup:LogGroup control-plane-logs",
+        "change aws:cloudwatch/logGroup:LogGroup flow-logs",
         "change aws:eks/nodeGroup:NodeGroup l4",
         "create aws:ec2/launchTemplate:LaunchTemplate a10g-template",
         "create aws:eks/nodeGroup:NodeGroup a10g",
         "change kubernetes:ray.io/v1:RayService ray-service",
     }
     _assert_settled(dev)
-    logs = boto3.client("logs").describe_log_groups(logGroupNamePrefix="/aws/eks/")
-    assert [group["retentionInDays"] for group in logs["logGroups"]] == [3]
+    logs = boto3.client("logs").describe_log_groups(logGroupNamePrefix="/aws/")
+    assert [group["retentionInDays"] for group in logs["logGroups"]] == [3, 3]
 
 
 def test_delete_leaves_nothing(dev):
@@ -155,6 +160,58 @@ def _up_without_a_head(stack):
     running.send_signal(signal.SIGINT)
     said += running.communicate(timeout=30)[0]
     assert running.returncode == 130, said
+
+
+def test_a_host_leads_to_the_load_balancer_also_to_the_next_one(tmp_path):
+    dns = boto3.client("route53")
+    zone = dns.create_hosted_zone(Name="example.com", CallerReference="rig")
+    ident = zone["HostedZone"]["Id"].rpartition("/")[2]
+    ingress = f"{{type: alb, host: models.example.com, hostedZoneId: {ident}}}"
+    text = f"{_shipped('aws-dev')}  raylift:ingress: {ingress}\n"
+    public = "scheme: internet-facing, allowedCidrs: [203.0.113.0/24]"
+    with project(tmp_path, "aws-zone", text) as stack:
+        with _load_balancer("first.example"):
+            stack.raylift("up", "--yes")
+        assert _led_to(ident) == "first.example"
+        _assert_settled(stack)
+        stack.write(text.replace("type: alb", f"type: alb, {public}"))
+        with _load_balancer("second.example"):
+            said = stack.raylift("up", "--yes").stdout
+        assert "replace kubernetes:networking.k8s.io/v1:Ingress ingress" in said
+        assert _led_to(ident) == "second.example"
+        assert "is gone" in stack.raylift("delete", "--yes").stdout
+    _assert_nothing_is_left()
+    dns.delete_hosted_zone(Id=ident)
+
+
+@contextlib.contextmanager
+def _load_balancer(name):
+    """The load balancer controller: the next Ingress without a name is given one."""
+    done = threading.Event()
+    status = {"status": {"loadBalancer": {"ingress": [{"hostname": name}]}}}
+    patch = ("--subresource=status", "--type=merge", f"-p={json.dumps(status)}")
+
+    def give():
+        while not done.wait(0.3):
+            for found in objects("ingresses", "-n", "ray"):
+                if not found["status"].get("loadBalancer"):
+                    kubectl("patch", "ingress", "aws-zone", "-n", "ray", *patch)
+                    return
+
+    controller = threading.Thread(target=give)
+    controller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        controller.join()
+
+
+def _led_to(zone):
+    found = boto3.client("route53").list_resource_record_sets(HostedZoneId=zone)
+    (alias,) = [r for r in found["ResourceRecordSets"] if "AliasTarget" in r]
+    assert (alias["Name"], alias["Type"]) == ("models.example.com.", "A")
+    return alias["AliasTarget"]["DNSName"].rstrip(".")
 
 
 def test_pulumi_alone_makes_it_from_a_clean_clone(tmp_path):

@@ -25,15 +25,8 @@ WAIVED = {
     # What somebody could close further, at a price or with a key of their own.
     "CKV_AWS_39": "the public endpoint is for the addresses that the file names, or the"
     " caller's alone; publicAccessCidrs: [] closes it, for who has a way into the VPC",
-    "CKV_AWS_58": "EKS encrypts all of the API's data by a key of AWS; secretsKmsKeyArn"
-    " names one of the user's, which costs a dollar a month and, lost, the cluster",
-    "CKV_AWS_158": "logs are encrypted by a key of AWS, as above",
-    "CKV_AWS_191": "Valkey is encrypted by a key of AWS, as above",
-    "CKV_AWS_338": "logs are kept for as long as logRetentionDays says; a year of them"
-    " costs more than a small cluster's control plane",
     "CKV_AWS_18": "a bucket for the log of a bucket that the stack's own pods read;"
     " CloudTrail's data events say more, for who wants to know",
-    "CKV2_AWS_11": "flow logs cost by the gigabyte of what GPU nodes pull",
     # What checkov asks of a bucket for other ends than safety.
     "CKV_AWS_144": "packages are built from source again: no copy in a second region",
     "CKV2_AWS_62": "nobody waits for an event of the bucket",
@@ -50,11 +43,14 @@ WAIVED = {
 HELD = {
     *(f"CKV_AWS_{n}" for n in (37, 38, 39, 58, 100, 339)),  # EKS
     *(f"CKV_AWS_{n}" for n in (79, 88, 341)),  # launch templates
+    *(f"CKV_AWS_{n}" for n in (7, 33, 158, 191, 338)),  # the key, and what it encrypts
     *(f"CKV_AWS_{n}" for n in (18, 21, 53, 54, 55, 56, 145)),  # S3
     *(f"CKV_K8S_{n}" for n in (*range(8, 15), 16, 19, 20, 22, 23)),
     *(f"CKV_K8S_{n}" for n in (28, 29, 30, 31, 37, 38, 40, 43)),
     "CKV2_AWS_6",
+    "CKV2_AWS_11",
     "CKV2_AWS_61",
+    "CKV2_AWS_64",
     "CKV2_K8S_6",
 }
 
@@ -79,6 +75,25 @@ FAULTS = {
         "cluster",
         "eks/cluster:Cluster",
         lambda i: i.update(enabledClusterLogTypes=["api"]),
+    ),
+    "CKV_AWS_58": (
+        "cluster",
+        "eks/cluster:Cluster",
+        lambda i: i.pop("encryptionConfig"),
+    ),
+    "CKV_AWS_7": ("key", "kms/key:Key", lambda i: i.pop("enableKeyRotation")),
+    "CKV_AWS_33": (
+        "key",
+        "kms/key:Key",
+        lambda i: i.update(
+            policy='{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",'
+            ' "Principal": "*", "Action": "kms:*", "Resource": "*"}]}'
+        ),
+    ),
+    "CKV_AWS_338": (
+        "flow-logs",
+        "LogGroup",
+        lambda i: i.update(retentionInDays=14),
     ),
     "CKV_AWS_79": (
         "l4-template",

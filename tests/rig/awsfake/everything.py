@@ -127,8 +127,12 @@ def roles():
 def keys_and_logs(vpc, role, days):
     key = aws.kms.Key("key", enable_key_rotation=True, deletion_window_in_days=7)
     aws.kms.Alias("key", name="alias/double", target_key_id=key.key_id)
+    aws.kms.Alias("prefixed", name_prefix="alias/double-", target_key_id=key.key_id)
     logs = aws.cloudwatch.LogGroup(
-        "logs", name="/aws/eks/double/cluster", retention_in_days=days
+        "logs",
+        name="/aws/eks/double/cluster",
+        retention_in_days=days,
+        kms_key_id=key.arn,
     )
     flows = aws.cloudwatch.LogGroup("flows", retention_in_days=1)
     aws.ec2.FlowLog(
@@ -372,6 +376,15 @@ def domain():
         "models",
         certificate_arn=certificate.arn,
         validation_record_fqdns=[record.fqdn],
+    )
+    balancers = aws.lb.get_hosted_zone_id(load_balancer_type="application")
+    target = {"name": "alb.example", "zone_id": balancers.id}
+    aws.route53.Record(
+        "alias",
+        zone_id=zone.zone_id,
+        name=DOMAIN,
+        type="A",
+        aliases=[{**target, "evaluate_target_health": False}],
     )
 
 

@@ -93,6 +93,8 @@ class LogGroup(Type):
 
     def settle(self, ident, old, new):
         logs = api("logs")
+        if old and changed(old, new, "kmsKeyId"):
+            raise Refused("the double cannot change a log group's key: nor can moto")
         if changed(old, new, "retentionInDays"):
             if days := new.get("retentionInDays"):
                 logs.put_retention_policy(logGroupName=ident, retentionInDays=days)
@@ -114,6 +116,7 @@ class LogGroup(Type):
             "arn": live["arn"].removesuffix(":*"),
             "name": ident,
             "retentionInDays": live.get("retentionInDays", 0),
+            "kmsKeyId": live.get("kmsKeyId", ""),
             "tagsAll": tags,
         }
 
