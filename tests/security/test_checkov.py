@@ -36,7 +36,6 @@ WAIVED = {
     "CKV_K8S_43": "the default image is Ray's own by its version; ray.image takes a"
     " digest, and what is neither is warned of",
     "CKV_K8S_15": "a tag of a version does not move; each start would ask the registry",
-    "CKV_K8S_38": "the autoscaler beside the head makes pods by the head's token",
 }
 # Those of checkov's checks that a stack is held to (waived or not): each must have had
 # something to look at.
