@@ -100,12 +100,11 @@ class Network(Section):
     flow_logs: bool = True
 
 
-class Kubernetes(Section):
+class Kubernetes(kubernetes.InCluster):
     """The EKS cluster."""
 
     version: Annotated[str, AfterValidator(_minor)] = KUBERNETES_VERSION
     support_type: Literal["STANDARD", "EXTENDED"] = "STANDARD"
-    namespace: Name = "ray"
     endpoint_private_access: bool = True
     public_access_cidrs: Annotated[list[Cidr] | None, Auto] = None
     enabled_log_types: list[

@@ -8,7 +8,7 @@ import pulumi_aws as aws
 from pulumi import CustomTimeouts
 
 from infra.aws.controllers import load_balancers
-from infra.kubernetes import program as ray
+from infra.kubernetes import ingress as kubernetes
 
 if TYPE_CHECKING:
     import pulumi
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from infra.aws.account import Account
     from infra.aws.controllers import Inside
     from infra.aws.network import Network
+    from infra.kubernetes.cluster import Cluster
 
 _ALB = "alb.ingress.kubernetes.io"
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06"
@@ -26,18 +27,18 @@ _HAS_A_NAME = {
 
 
 def ingress(
-    within: Inside, net: Network, at: ray.Cluster, service: pulumi.Resource
+    within: Inside, net: Network, at: Cluster, service: pulumi.Resource
 ) -> None:
     """A load balancer to the serve port, which goes before what serves there."""
     wanted = within.here.config.ingress
     balancer = load_balancers(within, net)
-    spec = {"ingressClassName": "alb", "rules": ray.rules(at.place, wanted.host)}
+    spec = {"ingressClassName": "alb", "rules": kubernetes.rules(at.place, wanted.host)}
     told = _balancer(within.here, net)
     after = [service, balancer]
     if wanted.hosted_zone_id is None:
-        ray.ingress(at, spec, told, depends_on=after)
+        kubernetes.ingress(at, spec, told, depends_on=after)
         return
-    made = ray.ingress(
+    made = kubernetes.ingress(
         at,
         spec,
         told | _HAS_A_NAME,

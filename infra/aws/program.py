@@ -16,8 +16,12 @@ from infra.aws.keys import with_key
 from infra.aws.logs import flow_logs
 from infra.aws.network import network
 from infra.aws.node_group import ground, system_group, worker_group
-from infra.kubernetes import program as ray
+from infra.kubernetes.cluster import Cluster, namespace
+from infra.kubernetes.component import RayService, Wanted, redis_options, volume_of
+from infra.kubernetes.gpu import NODE_GROUP_LABEL
 from infra.kubernetes.network_policy import Callers
+from infra.kubernetes.operator import operator
+from infra.kubernetes.program import handed_over
 from infra.kubernetes.ray_service import Place
 
 if TYPE_CHECKING:
@@ -45,7 +49,7 @@ def build(config: AwsConfig, stack: str) -> dict[str, Any]:
     service = _ray(net, within, place, [*after, *identities])
     _controllers(within)
     if config.ingress.type == "alb":
-        ingress(within, net, ray.Cluster(place, provider), service.service)
+        ingress(within, net, Cluster(place, provider), service.service)
     _budget(here)
     return _handed_over(here, made.eks, bucket)
 
@@ -67,22 +71,22 @@ def _ray(
     within: controllers.Inside,
     place: Place,
     after: list[pulumi.Resource],
-) -> ray.RayService:
+) -> RayService:
     """The operator and the Ray service, its state kept as the file says."""
     here, config = within.here, within.here.config
     storage = config.fault_tolerance
     # Add-ons and identities are for Ray's pods; the operator is installed meanwhile.
     disks = controllers.storage_class(within, after)
-    at = ray.Cluster(place, within.provider, [within.system])
-    space = ray.namespace(at)
-    release = ray.operator(at, config.ray)
+    at = Cluster(place, within.provider, [within.system])
+    space = namespace(at)
+    release = operator(at, config.ray)
     before: list[pulumi.Resource] = [space, release, disks, *after]
     options = None
     if storage.gcs_storage == "elasticache":
         group, way = redis.replication_group(here, net, within.cluster)
         options = redis.options_of(at, group, [space, way])
     elif storage.gcs_storage == "redis":
-        options = ray.redis_options(storage)
+        options = redis_options(storage)
     policy = config.network_policy
     callers = Callers(
         operator=config.ray.operator.namespace,
@@ -91,21 +95,19 @@ def _ray(
         serve_cidrs=net.load_balancers if config.ingress.type == "alb" else [],
         metrics=policy.metrics_from,
     )
-    wanted = ray.Wanted(
+    wanted = Wanted(
         ray=_with_system_head(config),
         workers=config.workers(),
         callers=callers,
-        volume=ray.volume_of(storage, controllers.STORAGE_CLASS),
+        volume=volume_of(storage, controllers.STORAGE_CLASS),
         redis=options,
         policies=policy.enabled,
     )
-    return ray.RayService(at, wanted, after=before)
+    return RayService(at, wanted, after=before)
 
 
 def _with_system_head(config: AwsConfig) -> Any:  # noqa: ANN401 a Ray section
     """The head on system nodes: a GPU node goes when nobody needs GPUs."""
-    from infra.kubernetes.gpu import NODE_GROUP_LABEL
-
     selector = {**config.ray.head.node_selector, NODE_GROUP_LABEL: "system"}
     head = config.ray.head.model_copy(update={"node_selector": selector})
     return config.ray.model_copy(update={"head": head})
@@ -173,7 +175,7 @@ def _handed_over(
 ) -> dict[str, Any]:
     """What target `kubernetes` hands over, and how to reach the cluster."""
     return {
-        **ray.handed_over(here.config, here.stack, eks.arn),
+        **handed_over(here.config, here.stack, eks.arn),
         "clusterName": eks.name,
         "region": here.region,
         "kubeconfig": kubeconfig(here, eks),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from infra.aws.account import Account
     from infra.aws.cluster import Cluster
     from infra.aws.network import Network
-    from infra.kubernetes.program import Cluster as Inside
+    from infra.kubernetes.cluster import Cluster as Inside
 
 _PORT = 6379
 

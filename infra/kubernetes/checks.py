@@ -17,7 +17,6 @@ from raylift.wording import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from infra.aws.config import AwsConfig
     from infra.kubernetes.config import (
         FaultTolerance,
         KubernetesConfig,
@@ -232,7 +231,7 @@ def _of_fit(place: Place, worker: Worker) -> Iterator[Wrong]:
 
 
 @check
-def of_namespace(config: KubernetesConfig | AwsConfig) -> Iterator[Wrong]:
+def of_namespace(config: RayOnKubernetes) -> Iterator[Wrong]:
     """The stack's namespace and the operator's."""
     name = config.kubernetes.namespace
     if name == config.ray.operator.namespace:
@@ -241,7 +240,7 @@ def of_namespace(config: KubernetesConfig | AwsConfig) -> Iterator[Wrong]:
 
 
 @check
-def of_storage(config: KubernetesConfig | AwsConfig) -> Iterator[Wrong]:
+def of_storage(config: RayOnKubernetes) -> Iterator[Wrong]:
     """Where the head keeps what must outlive it."""
     yield from _of_old_ray(config)
     yield from _of_redis(config.fault_tolerance)
@@ -254,7 +253,7 @@ def of_storage(config: KubernetesConfig | AwsConfig) -> Iterator[Wrong]:
 
 
 @check
-def _of_old_ray(config: KubernetesConfig | AwsConfig) -> Iterator[Wrong]:
+def _of_old_ray(config: RayOnKubernetes) -> Iterator[Wrong]:
     storage, ray = config.fault_tolerance, config.ray
     if storage.gcs_storage == "rocksdb" and numbers(ray.version) < _ROCKSDB:
         text = (

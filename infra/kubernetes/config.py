@@ -219,18 +219,25 @@ class Observability(Section):
     prometheus: Annotated[bool | None, Auto] = None
 
 
-class Kubernetes(Section):
+class InCluster(Section):
+    """Where in a cluster a stack is."""
+
+    namespace: Name = "ray"
+
+
+class Kubernetes(InCluster):
     """Which cluster, as kubectl names it, and the namespace in it."""
 
     context: str | None = None
     kubeconfig: str | None = None
-    namespace: Name = "ray"
 
 
 class RayOnKubernetes(StackConfig):
     """What the targets `kubernetes` and `aws` share."""
 
+    kubernetes: InCluster = InCluster()
     ray: Ray = Ray()
+    fault_tolerance: FaultTolerance = FaultTolerance()
     network_policy: NetworkPolicy = NetworkPolicy()
     tags: dict[str, str] = {}
 
@@ -246,7 +253,6 @@ class KubernetesConfig(RayOnKubernetes):
     tags: Labels = {}
     kubernetes: Kubernetes = Kubernetes()
     node_groups: list[NodeGroup] = []
-    fault_tolerance: FaultTolerance = FaultTolerance()
     ingress: Ingress = Ingress()
     observability: Observability = Observability()
 

@@ -17,8 +17,9 @@ from options import ADMIN, CANARY, WEIGHTS
 from recording import FACTS, run
 from shipped import SHIPPED, recorded
 
+from infra.kubernetes.component import redis_options
+from infra.kubernetes.ingress import rules
 from infra.kubernetes.network_policy import Callers, network_policies
-from infra.kubernetes.program import redis_options, rules
 from infra.kubernetes.ray_service import Place, Storage, ray_service
 from infra.program import build
 
