@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from infra.aws import checks
+from infra.aws import checks, node_checks
 from infra.aws.instance_types import types_of
 from infra.config import Host, Labels, Name, Resources, Seconds, Section
 from infra.kubernetes import checks as ray_checks
@@ -295,7 +295,7 @@ class AwsConfig(RayOnKubernetes):
 
     def checks(self) -> Iterator[Wrong]:
         """What is wrong although every single value is right."""
-        yield from checks.of_node_groups(self)
+        yield from node_checks.of_node_groups(self)
         yield from checks.of_provider(self)
         yield from checks.of_key(self)
         yield from checks.of_network(self)
