@@ -13,7 +13,7 @@ import pulumi_kubernetes as kubernetes
 from pulumi import CustomTimeouts, Output
 
 from infra.aws.account import caller_cidr
-from infra.aws.identity import PODS, role
+from infra.aws.identity import PODS, allow, body, role
 from infra.aws.logs import log_group
 
 if TYPE_CHECKING:
@@ -55,6 +55,14 @@ def cluster(here: Account, net: Network) -> Cluster:
     itself, attached = role(
         here, "cluster", "eks.amazonaws.com", ["AmazonEKSClusterPolicy"]
     )
+    # EKS looks by this role whether it still has its grant:
+    # terraform-aws-modules/terraform-aws-eks#1913.
+    looks = aws.iam.RolePolicy(
+        "cluster",
+        role=itself.name,
+        policy=Output.json_dumps(body([allow(["kms:ListGrants"], [here.key])])),
+        opts=here.options(),
+    )
     eks = aws.eks.Cluster(
         "cluster",
         name=here.stack,
@@ -73,7 +81,7 @@ def cluster(here: Account, net: Network) -> Cluster:
         encryption_config={"provider": {"key_arn": here.key}, "resources": ["secrets"]},
         kube_scheduler_config=_fill_gpu_nodes_first(),
         opts=here.guarded(
-            depends_on=[*attached, logs, *net.for_cluster],
+            depends_on=[*attached, looks, logs, *net.for_cluster],
             ignore_changes=_not_ours_to_change(here),
             custom_timeouts=CustomTimeouts(create="30m", update="60m", delete="30m"),
         ),

@@ -76,7 +76,7 @@ def pod_identity(
     allowed = aws.iam.RolePolicy(
         name,
         role=made.name,
-        policy=Output.json_dumps(_body(statements)),
+        policy=Output.json_dumps(body(statements)),
         opts=here.options(),
     )
     return aws.eks.PodIdentityAssociation(
@@ -109,8 +109,9 @@ def allow(
 
 def document(statements: list[dict[str, Any]]) -> str:
     """A policy as IAM wants it."""
-    return json.dumps(_body(statements))
+    return json.dumps(body(statements))
 
 
-def _body(statements: list[dict[str, Any]]) -> dict[str, Any]:
+def body(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    """A policy, where something in it is known only later."""
     return {"Version": "2012-10-17", "Statement": statements}

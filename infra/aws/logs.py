@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pulumi_aws as aws
 from pulumi import Output
 
-from infra.aws.identity import allow, role
+from infra.aws.identity import allow, body, role
 
 if TYPE_CHECKING:
     from infra.aws.account import Account
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _AGGREGATED_SECONDS = 600  # the longest that there is, and the fewest records
 # EKS writes to the first by its name; both stand in the policy of the stack's key.
 _NAMES = {"control-plane-logs": "/aws/eks/{}/cluster", "flow-logs": "/aws/vpc/{}"}
+
+_WRITES = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
 
 
 def group_arns(here: Account) -> list[str]:
@@ -49,20 +51,12 @@ def flow_logs(here: Account, net: Network) -> None:
         "flow-logs",
         role=itself.name,
         policy=Output.json_dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": [
+            body(
+                [
                     allow(["logs:DescribeLogGroups"], ["*"]),
-                    allow(
-                        [
-                            "logs:CreateLogStream",
-                            "logs:DescribeLogStreams",
-                            "logs:PutLogEvents",
-                        ],
-                        [Output.concat(group.arn, ":*")],
-                    ),
-                ],
-            }
+                    allow(_WRITES, [Output.concat(group.arn, ":*")]),
+                ]
+            )
         ),
         opts=here.options(),
     )

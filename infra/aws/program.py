@@ -10,7 +10,7 @@ import pulumi_aws as aws
 from infra.aws import controllers, packages, redis
 from infra.aws.account import STACK_TAG, account, zones_of
 from infra.aws.cluster import cluster, inside, kubeconfig
-from infra.aws.identity import PODS, attach, role
+from infra.aws.identity import PODS, attach, body, role
 from infra.aws.ingress import ingress
 from infra.aws.keys import with_key
 from infra.aws.logs import flow_logs
@@ -122,9 +122,7 @@ def _identities(
     reads = aws.iam.RolePolicy(
         "ray",
         role=made.name,
-        policy=pulumi.Output.json_dumps(
-            {"Version": "2012-10-17", "Statement": packages.reading(bucket)}
-        ),
+        policy=pulumi.Output.json_dumps(body(packages.reading(bucket))),
         opts=here.options(),
     )
     extra = here.config.service_account_policy_arns

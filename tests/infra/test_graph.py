@@ -37,6 +37,7 @@ GROUND = {
     "aws:eks/addon:Addon",
     "aws:eks/cluster:Cluster",
     "aws:iam/role:Role",
+    "aws:iam/rolePolicy:RolePolicy",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:kms/key:Key",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",

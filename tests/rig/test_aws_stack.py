@@ -128,6 +128,16 @@ def test_a_change_of_the_file_changes_what_it_names_and_nothing_else(dev):
     assert [group["retentionInDays"] for group in logs["logGroups"]] == [3, 3]
 
 
+def test_another_key_would_replace_the_cluster_and_is_refused(dev):
+    text = dev.file.read_text(encoding="utf-8")
+    target = "  raylift:target: aws\n"
+    mine = "  raylift:kmsKeyArn: arn:aws:kms:us-west-2:123456789012:key/mine\n"
+    dev.write(text.replace(target, target + mine))
+    refused = dev.raylift("up", "--yes", code=3)
+    assert "would be REPLACED, with all that it keeps" in refused.stderr
+    dev.write(text)
+
+
 def test_delete_leaves_nothing(dev):
     assert "is gone" in dev.raylift("delete", "--yes").stdout
     _assert_nothing_is_left()
