@@ -30,7 +30,15 @@ from infra.kubernetes.config import KubernetesConfig
 from infra.kubernetes.facts import access, access_by, uid_of
 from infra.kubernetes.foreign import foreign_objects
 from infra.kubernetes.head import RayServiceWatch, Seen
-from infra.pending import pending, protected, unread, without_pending
+from infra.pending import (
+    ending,
+    pending,
+    protected,
+    there,
+    unread,
+    useless,
+    without_pending,
+)
 from infra.program import build, found, read_config, settings
 from infra.stack_file import load_stack_file
 from infra.steps import STATEFUL, Steps
@@ -134,8 +142,8 @@ class PulumiStack:
         """Make the stack what its file says; returns once Ray's head answers."""
         del restart  # asked for in preview
         api, facts = self._created(), self._facts
-        run = self._run = _Run()
         self._finish(api, progress)
+        run = self._run = _Run()
         before = self._seen()
         # Also where nothing changes: it takes the lock, and frees a dead one's.
         self._operate(
@@ -185,9 +193,7 @@ class PulumiStack:
                 go with it.
             LeftBehind: the engine could not remove something; it is named.
         """
-        run, api = _Run(), self._api
-        self._run = run
-        kept = self._kept()
+        api, kept = self._api, self._kept()
         if kept is None:
             return False
         state = api.export_stack()
@@ -200,10 +206,12 @@ class PulumiStack:
                 hint=f"set it to false and run raylift up -s {self.name} first",
             )
         self._finish(api, progress)
+        run = self._run = _Run()
         try:
             self._operate(
                 run,
                 lambda: api.destroy(
+                    refresh=True,  # what is gone already must not be in the way
                     parallel=_PARALLEL,
                     **_events(run, progress),
                 ),
@@ -344,25 +352,50 @@ class PulumiStack:
     def _finish(self, api: automation.Stack, say: Say) -> None:
         """Give the state what a killed run had begun, and take away what is of no use.
 
+        What it was deleting is deleted first: as long as that is in the state, an `up`
+        takes it for made.
+
         Raises:
             Conflict: that run goes on.
         """
-        state, run = api.export_stack(), _Run()
-        begun, broken = pending(state), []
-        if begun:
+        state = api.export_stack()
+        for what in pending(state):
+            if not what.startswith("creating"):
+                say(f"a run was cut off while {what}: done again where needed")
+        if urns := ending(state):
+            self._remove(api, urns, say)
+            state = api.export_stack()
+        if pending(state):
             found = look_for(self.name, state, say)
-            for what in begun:
-                if not what.startswith("creating"):
-                    say(f"a run was cut off while {what}: done again where needed")
             if api.export_stack().deployment != state.deployment:
                 raise self._locked("")
-            state, broken = without_pending(state, found.resources), found.broken
-            self._operate(run, lambda: api.import_stack(state), say=say)
-        quietly = _events(run, None)
+            state = without_pending(state, found)
+            self._operate(_Run(), lambda: api.import_stack(state), say=say)
+        if urns := useless(state):
+            self._remove(api, urns, say)
+            state = api.export_stack()
         if urns := unread(state):
+            run = _Run()
+            quietly = _events(run, None)
             self._operate(run, lambda: api.refresh(target=urns, **quietly), say=say)
-        if broken:
-            self._operate(run, lambda: api.destroy(target=broken, **quietly), say=say)
+
+    def _remove(self, api: automation.Stack, urns: list[str], say: Say) -> None:
+        """Delete these; they are read first, as Helm refuses to delete what is gone.
+
+        Then the engine refuses for those: it is asked again for the others.
+        """
+        run = self._run = _Run()
+        told = _events(run, say)
+        try:
+            self._operate(
+                run, lambda: api.destroy(target=urns, refresh=True, **told), say=say
+            )
+        except RayliftError:
+            left = there(api.export_stack(), urns)
+            if left == urns:
+                raise
+            if left:
+                self._remove(api, left, say)
 
     def _told(self, error: CommandError, run: _Run) -> RayliftError:
         """An error of the engine as one of ours."""
