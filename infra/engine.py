@@ -205,9 +205,9 @@ class PulumiStack:
                 f"raylift:protection.deletionProtection is on: it keeps {guarded[0]}",
                 hint=f"set it to false and run raylift up -s {self.name} first",
             )
-        self._finish(api, progress)
-        run = self._run = _Run()
         try:
+            self._finish(api, progress)
+            run = self._run = _Run()
             self._operate(
                 run,
                 lambda: api.destroy(
