@@ -7,14 +7,13 @@ name, or be there twice and cost money unseen.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from infra.aws.begun import BegunInAws
 from infra.kubernetes.api import Api, access, access_by
 from infra.kubernetes.begun import BegunInCluster
 from infra.kubernetes.config import Kubernetes
-from infra.pending import begun
+from infra.pending import begun, half_made
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,16 +21,10 @@ if TYPE_CHECKING:
     from pulumi.automation import Deployment
 
 
-@dataclass
-class Found:
-    """Resources that are there, with IDs; `broken` are URNs of those of no use."""
-
-    resources: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-
-
-def look_for(stack: str, state: Deployment, say: Callable[[str], None]) -> Found:
-    """What of a cut-off run is there, once AWS has finished with it.
+def look_for(
+    stack: str, state: Deployment, say: Callable[[str], None]
+) -> list[tuple[str, dict[str, Any]]]:
+    """What of a cut-off run is there, with IDs, once AWS has finished with it.
 
     Raises:
         Denied, Unreachable: AWS or the cluster does not say.
@@ -40,7 +33,7 @@ def look_for(stack: str, state: Deployment, say: Callable[[str], None]) -> Found
     known = {resource["id"] for resource in resources if resource.get("id")}
     providers = {f"{r['urn']}::{r.get('id')}": r for r in resources}
     looking = functools.cache(lambda ref: _looking(stack, providers[ref]))
-    found = Found()
+    found: list[tuple[str, dict[str, Any]]] = []
     for words, resource in begun(state).items():
         ref, inputs = resource.get("provider", ""), resource.get("inputs", {})
         place = looking(ref) if ref in providers else None
@@ -50,11 +43,8 @@ def look_for(stack: str, state: Deployment, say: Callable[[str], None]) -> Found
             continue
         say(f"a run was cut off while {words}: {ident} is taken over if it is there")
         known.add(ident)
-        if place.becomes_usable(resource["type"], ident):
-            found.resources.append((ident, resource))
-        else:
-            found.broken.append(resource["urn"])
-            found.resources.append((ident, {**resource, "protect": False}))
+        usable = place.becomes_usable(resource["type"], ident)
+        found.append((ident, resource if usable else half_made(resource)))
     return found
 
 

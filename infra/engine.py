@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pulumi
 from pulumi.automation.errors import CommandError, StackNotFoundError
 
-from infra.begun import look_for
 from infra.kubernetes.api import Api, access, access_by
 from infra.kubernetes.config import KubernetesConfig
 from infra.kubernetes.facts import uid_of
 from infra.kubernetes.foreign import foreign_objects
 from infra.kubernetes.head import RayServiceWatch, Seen
-from infra.operation import Operation, locked, silent, told
-from infra.pending import pending, protected, unread, without_pending
+from infra.operation import Operation, silent, told
+from infra.pending import protected
 from infra.program import build, found, read_config, settings
 from infra.stack_file import load_stack_file
 from infra.steps import STATEFUL, Steps
+from infra.unfinished import finish
 from infra.workspace import create, stack_in
 from raylift.errors import CannotWork, Denied, LeftBehind, RayliftError, Unreachable
 from raylift.outputs import ClusterOutputs
@@ -129,9 +129,10 @@ class PulumiStack:
                 f"raylift:protection.deletionProtection is on: it keeps {guarded[0]}",
                 hint=f"set it to false and run raylift up -s {self.name} first",
             )
-        self._finish(progress)
         try:
-            self._operation(progress).in_parallel(self._api.destroy)
+            self._finish(progress)
+            # What is gone already must not be in the way: refresh.
+            self._operation(progress).in_parallel(self._api.destroy, refresh=True)
         except RayliftError as error:
             if type(error) is not RayliftError:
                 raise
@@ -247,26 +248,8 @@ class PulumiStack:
         return kept or {}
 
     def _finish(self, say: Say) -> None:
-        """Give the state what a killed run had begun, and take away what is of no use.
-
-        Raises:
-            Conflict: that run goes on.
-        """
-        api, operation = self._api, Operation(self._api, say)
-        state, broken = api.export_stack(), []
-        if begun := pending(state):
-            looked = look_for(self.name, state, say)
-            for what in begun:
-                if not what.startswith("creating"):
-                    say(f"a run was cut off while {what}: done again where needed")
-            if api.export_stack().deployment != state.deployment:
-                raise locked(self.name, "")
-            state, broken = without_pending(state, looked.resources), looked.broken
-            operation.call(api.import_stack, state)
-        if urns := unread(state):
-            operation.run(api.refresh, target=urns)
-        if broken:
-            operation.run(api.destroy, target=broken)
+        """Bring to an end what a killed run has left half done."""
+        finish(self._api, say, operation=lambda: self._operation(say))
 
 
 def _values(outputs: automation.OutputMap) -> dict[str, Any]:
@@ -274,10 +257,15 @@ def _values(outputs: automation.OutputMap) -> dict[str, Any]:
 
 
 def _refuse_loss(changes: list[Change]) -> None:
-    for change in changes:
-        if change.action == "replace" and change.what.split()[0] in STATEFUL:
-            raise CannotWork(
-                f"{change.what} would be REPLACED, with all that it keeps"
-                f" ({change.reason})",
-                hint="take the change back, or go on with --restart",
-            )
+    """Raise for what would lose its state; one that causes it before one that follows."""
+    lost = [
+        change
+        for change in changes
+        if change.action == "replace" and change.what.split()[0] in STATEFUL
+    ]
+    for change in sorted(lost, key=lambda change: not change.reason)[:1]:
+        raise CannotWork(
+            f"{change.what} would be REPLACED, with all that it keeps"
+            f" ({change.reason or 'with what it depends on'})",
+            hint="take the change back, or go on with --restart",
+        )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _KEY = "pending_operations"
+_CUT_OFF = "a run was cut off while this was made"
 
 
 def pending(state: Deployment) -> list[str]:
@@ -49,11 +50,43 @@ def without_pending(
     return Deployment(version=state.version, deployment=deployment)
 
 
+def half_made(resource: dict[str, Any]) -> dict[str, Any]:
+    """A resource marked as of no use, which outlives another kill; unprotected."""
+    return {**resource, "protect": False, "initErrors": [_CUT_OFF]}
+
+
+def useless(state: Deployment) -> list[str]:
+    """URNs of what `half_made` has marked and the next run would not delete anyway."""
+    return [
+        resource["urn"]
+        for resource in _resources(state)
+        if resource.get("initErrors") == [_CUT_OFF] and not resource.get("delete")
+    ]
+
+
+def ending(state: Deployment) -> list[str]:
+    """URNs of what was being deleted, is in the state still, and nothing stands on.
+
+    Not what is deleted because something took its place: that has the same URN.
+    """
+    resources, operations = _resources(state), _operations(state)
+    needed = {urn for resource in resources for urn in resource.get("dependencies", ())}
+    replaced = {resource["urn"] for resource in resources if resource.get("delete")}
+    begun = [o["resource"]["urn"] for o in operations if o["type"] == "deleting"]
+    return [urn for urn in there(state, begun) if urn not in needed | replaced]
+
+
+def there(state: Deployment, urns: Iterable[str]) -> list[str]:
+    """Those of the URNs that the state has."""
+    known = {resource["urn"] for resource in _resources(state)}
+    return [urn for urn in urns if urn in known]
+
+
 def unread(state: Deployment) -> list[str]:
     """URNs of resources taken over of which nothing has been read yet."""
     return [
         resource["urn"]
-        for resource in (state.deployment or {}).get("resources") or ()
+        for resource in _resources(state)
         if resource.get("importID")
         and resource.get("outputs", {}) == resource.get("inputs", {})
     ]
@@ -62,9 +95,7 @@ def unread(state: Deployment) -> list[str]:
 def protected(state: Deployment) -> list[str]:
     """What must not be deleted, as `aws:ec2/vpc:Vpc vpc`."""
     return [
-        _name(resource)
-        for resource in (state.deployment or {}).get("resources") or ()
-        if resource.get("protect")
+        _name(resource) for resource in _resources(state) if resource.get("protect")
     ]
 
 
@@ -78,3 +109,7 @@ def _name(resource: dict[str, Any]) -> str:
 
 def _operations(state: Deployment) -> list[dict[str, Any]]:
     return (state.deployment or {}).get(_KEY) or []
+
+
+def _resources(state: Deployment) -> list[dict[str, Any]]:
+    return (state.deployment or {}).get("resources") or []

@@ -9,7 +9,16 @@ from pulumi.automation import Deployment
 
 from infra.aws.begun import BegunInAws
 from infra.backend import environment
-from infra.pending import begun, pending, unread, without_pending
+from infra.pending import (
+    begun,
+    ending,
+    half_made,
+    pending,
+    there,
+    unread,
+    useless,
+    without_pending,
+)
 
 REGION = "us-west-2"
 VPC = "aws:ec2/vpc:Vpc"
@@ -144,6 +153,31 @@ def test_what_is_found_is_the_stacks_until_more_is_read_of_it():
     assert unread(after) == [new["urn"], instead["urn"]]
     new["outputs"] = {"a": 1, "arn": "y"}
     assert unread(after) == [instead["urn"]]
+
+
+def test_what_was_being_deleted_is_told_unless_something_else_has_its_place():
+    gone, kept, needed = (_resource(name, id=name) for name in ("gone", "it", "needed"))
+    old = _resource("replaced", id="old", delete=True)
+    new = _resource("replaced", id="new", dependencies=[needed["urn"]])
+    operations = [
+        {"type": "deleting", "resource": each} for each in (gone, kept, needed, old)
+    ]
+    operations.append({"type": "updating", "resource": new})
+    resources = [kept, needed, old, new]
+    deployment = {"resources": resources, "pending_operations": operations}
+    state = Deployment(version=3, deployment=deployment)
+    assert ending(state) == [kept["urn"]]
+    assert there(state, [gone["urn"], kept["urn"]]) == [kept["urn"]]
+
+
+def test_what_is_half_made_is_known_as_such_also_by_the_run_after_the_next():
+    found = ("vpc-1", half_made(_resource("new", protect=True)))
+    old = _resource("old", id="vpc-0")
+    instead = ("vpc-2", half_made(_resource("old")))
+    state = Deployment(version=3, deployment={"resources": [old]})
+    after = without_pending(state, [found, instead])
+    assert useless(after) == [found[1]["urn"]]
+    assert after.deployment["resources"][1]["protect"] is False
 
 
 def test_an_empty_note_beside_a_state_goes_and_another_stays(tmp_path, monkeypatch):

@@ -47,8 +47,11 @@ class Stack:
 
     def start(self, *words) -> subprocess.Popen:
         """`raylift …` in the background, in a process group of its own."""
+        return self.spawn("raylift", *words, "-s", self.name)
+
+    def spawn(self, *words) -> subprocess.Popen:
         return subprocess.Popen(
-            ["raylift", *words, "-s", self.name],
+            words,
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -20,6 +20,7 @@ import pytest
 from awsfake.leftovers import leftovers
 from control_plane.nodes import node
 from kube import kubectl, objects
+from project import wait_until
 from stack import ROOT, project
 
 pytestmark = pytest.mark.rig
@@ -70,17 +71,38 @@ def _assert_settled(stack):
     assert "nothing to do" in stack.raylift("preview").stderr
 
 
-def _killed(stack, monkeypatch, after):
+def _killed(stack, after):
     """`up` in the hands of SIGKILL, so many seconds after it has done a first thing."""
-    monkeypatch.setenv("AWSFAKE_SECONDS", "2")
     running = stack.start("up", "--yes")
     said = _until_said(running, r"created |a run was cut off")
     time.sleep(after)
+    _kill(running, said)
+
+
+def _killed_pulumi(stack):
+    """Plain `pulumi up`, as soon as it makes things; it wants a lock freed by hand."""
+    name = ("-s", stack.name)
+    refused = stack.run("pulumi", "up", "--yes", *name, code=None)
+    assert "currently locked" in refused.stdout + refused.stderr
+    stack.run("pulumi", "cancel", "--yes", *name)
+    words = ("--yes", "--skip-preview", "--non-interactive")
+    running = stack.spawn("pulumi", "up", *words, *name)
+    _kill(running, _until_said(running, r".* creat(ing|ed) \("))
+
+
+def _kill(running, said=""):
     os.killpg(running.pid, signal.SIGKILL)
     said += running.communicate(timeout=30)[0]
     assert running.returncode == -signal.SIGKILL, said
     assert "Traceback" not in said, said
     time.sleep(3)  # plugins end what they were asked for
+
+
+def _releases(api):
+    """Helm's own word on each release in the cluster."""
+    found = api.items("/api/v1/secrets?labelSelector=owner%3Dhelm")
+    labels = [secret["metadata"]["labels"] for secret in found]
+    return {each["name"]: each["status"] for each in labels}
 
 
 def _until_said(running, pattern):
@@ -92,11 +114,30 @@ def _until_said(running, pattern):
     pytest.fail(said)
 
 
-def test_an_up_that_is_killed_again_and_again_is_finished_by_the_last(dev, monkeypatch):
-    for _ in range(3):
-        _killed(dev, monkeypatch, MOMENTS.uniform(0, 6))
-    monkeypatch.delenv("AWSFAKE_SECONDS")
+@pytest.fixture
+def slowly(monkeypatch):
+    """AWS and Helm take their time, for a kill to find them at work."""
+    with monkeypatch.context() as patch:
+        patch.setenv("AWSFAKE_SECONDS", "2")
+        patch.setenv("K8SFAKE_SECONDS", "0.5")
+        yield patch
+
+
+def test_an_up_that_is_killed_again_and_again_is_finished_by_the_last(dev, api, slowly):
+    _killed(dev, MOMENTS.uniform(0, 6))
+    _killed_pulumi(dev)
+    _killed(dev, MOMENTS.uniform(0, 6))
+    slowly.setenv("K8SFAKE_SECONDS", "60")  # for no plugin to end it after the kill
+    running = dev.start("up", "--yes")
+    wait_until(
+        lambda: _releases(api).get("kuberay-operator") == "pending-install",
+        seconds=60,
+        every=0.05,
+    )
+    _kill(running)
+    slowly.undo()
     dev.raylift("up", "--yes")
+    assert set(_releases(api).values()) == {"deployed"}
     made = [line.rpartition(" ")[0] for line in leftovers()]
     once = ("VPC", "EKS cluster", "address", "NAT gateway", "flow log", "bucket")
     once += ("key", "alias")
@@ -138,9 +179,20 @@ def test_another_key_would_replace_the_cluster_and_is_refused(dev):
     dev.write(text)
 
 
-def test_delete_leaves_nothing(dev):
+def test_a_delete_that_is_killed_is_finished_by_the_next(dev, api, slowly):
+    running = dev.start("delete", "--yes")
+    wait_until(
+        lambda: _releases(api).get("kuberay-operator") == "uninstalling",
+        seconds=90,
+        every=0.02,
+    )
+    _kill(running)
+    assert "kuberay-operator" not in _releases(api)  # unseen by the state
+    running = dev.start("delete", "--yes")
+    _kill(running, _until_said(running, "deleted aws:eks/nodeGroup"))
     assert "is gone" in dev.raylift("delete", "--yes").stdout
     _assert_nothing_is_left()
+    assert _releases(api) == {}
 
 
 def test_a_protected_stack_is_deleted_when_its_file_says_so(tmp_path):

@@ -195,13 +195,33 @@ def test_a_deployment_is_waited_for_and_a_secret_is_sealed_in_the_state(stack, r
     assert "aHVudGVyMg" not in state  # nor its base64
 
 
-def test_a_helm_release_is_recorded(stack):
-    def program():
-        k8s.helm.v3.Release(
-            "operator", chart="kuberay-operator", version="1.6.1", values={"a": 1}
+def test_a_helm_release_is_kept_as_helm_keeps_it(stack):
+    def program(values, name="first"):
+        return lambda: k8s.helm.v3.Release(
+            name,
+            name="operator",
+            namespace=stack.namespace,
+            chart="kuberay-operator",
+            version="1.6.1",
+            values=values,
         )
 
-    assert stack.up(program)["create"] == 1
+    def statuses():
+        selector = ("-l", "owner=helm,name=operator")
+        found = objects("secrets", "-n", stack.namespace, *selector)
+        return [each["metadata"]["labels"]["status"] for each in found]
+
+    assert stack.up(program({"a": 1}))["create"] >= 1
+    assert statuses() == ["deployed"]
+    assert stack.up(program({"a": 2}))["update"] == 1
+    assert statuses() == ["superseded", "deployed"]
+    taken = "cannot re-use a name that is still in use"
+    stack.fails(program({"a": 2}, "second"), taken)
+    selector = ("-l", "owner=helm,name=operator")
+    kubectl("delete", "secrets", "-n", stack.namespace, *selector)
+    gone = "uninstall: Release not loaded: operator: release: not found"
+    stack.fails(lambda: None, gone)
+    assert stack.refresh()["delete"] == 1
 
 
 def test_a_cluster_that_does_not_answer_is_named(stack, rig):

@@ -1,7 +1,13 @@
-"""Helm: recorded, never rendered."""
+"""Helm: a release is a Secret in the cluster, as Helm keeps it; no chart is rendered.
+
+$K8SFAKE_SECONDS: how long Helm waits for what a chart makes, or for its end. The
+release is there from the start, as `pending-install`, so whoever kills the engine
+meanwhile leaves one that no state knows.
+"""
 
 from __future__ import annotations
 
+import os
 import secrets
 
 import grpc
@@ -10,6 +16,13 @@ from fakelib.plugin import struct
 from pulumi.runtime.proto import provider_pb2, resource_pb2, resource_pb2_grpc
 
 RELEASE, CHART = "kubernetes:helm.sh/v3:Release", "kubernetes:helm.sh/v4:Chart"
+TAKEN = "cannot re-use a name that is still in use"
+BUSY = "another operation (install/upgrade/rollback) is in progress"
+GONE = "uninstall: Release not loaded: {name}: release: not found"
+
+
+class HelmError(Exception):
+    """Helm's own words."""
 
 
 def is_release(request):
@@ -17,16 +30,100 @@ def is_release(request):
     return plugin.type_of(request.urn) == RELEASE
 
 
-def record_release(request, inputs, default_namespace):
-    """The answer to Create: as if the release were deployed."""
-    logical = plugin.name_of(request.urn)
-    name = inputs.get("name") or f"{logical}-{secrets.token_hex(4)}"
-    place = {"name": name, "namespace": inputs.get("namespace") or default_namespace}
-    chart = {key: inputs.get(key, "") for key in ("chart", "version")}
-    status = {**place, **chart, "status": "deployed", "revision": 1}
-    outputs = {**inputs, **place, "status": status, "resourceNames": {}}
-    identifier = "" if request.preview else f"{place['namespace']}/{name}"
-    return provider_pb2.CreateResponse(id=identifier, properties=struct(outputs))
+def named(urn, inputs, default_namespace):
+    """The inputs with the name and the namespace that they leave out."""
+    name = inputs.get("name") or f"{plugin.name_of(urn)}-{secrets.token_hex(4)}"
+    return {
+        **inputs,
+        "name": name,
+        "namespace": inputs.get("namespace") or default_namespace,
+    }
+
+
+class Release:
+    """A release of a cluster; `inputs` say what it is called and how it is waited for.
+
+    `pause` waits so many seconds; it says whether it was cancelled.
+    """
+
+    def __init__(self, cluster, inputs, pause):
+        self.cluster, self.inputs, self.pause = cluster, inputs, pause
+        self.path = f"/api/v1/namespaces/{inputs['namespace']}/secrets"
+
+    def revisions(self):
+        """Helm's records of it, the oldest first."""
+        selector = f"owner=helm,name={self.inputs['name']}"
+        found = self.cluster.send("GET", self.path, labelSelector=selector)["items"]
+        return sorted(
+            found, key=lambda each: int(each["metadata"]["labels"]["version"])
+        )
+
+    def install(self):
+        if self.revisions():
+            raise HelmError(TAKEN)
+        self._record(1, "pending-install")
+        if self._is_cancelled():
+            if self.inputs.get("atomic"):
+                self._forget()
+            else:
+                self._mark("failed")
+            raise HelmError("context canceled")
+        self._mark("deployed")
+
+    def upgrade(self):
+        old = self.revisions()[-1]["metadata"]["labels"]
+        if old["status"].startswith("pending-"):
+            raise HelmError(BUSY)
+        self._mark("superseded")
+        self._record(int(old["version"]) + 1, "pending-upgrade")
+        if self._is_cancelled():
+            self._mark("failed")
+            raise HelmError("context canceled")
+        self._mark("deployed")
+
+    def uninstall(self):
+        """It takes no cancelling, as in the real provider."""
+        if not self.revisions():
+            raise HelmError(GONE.format(**self.inputs))
+        self._mark("uninstalling")
+        self._is_cancelled()
+        self._forget()
+
+    def outputs(self):
+        """What the provider says of it."""
+        labels = self.revisions()[-1]["metadata"]["labels"]
+        about = {key: self.inputs.get(key, "") for key in ("name", "namespace")}
+        chart = {key: self.inputs.get(key, "") for key in ("chart", "version")}
+        state = {"status": labels["status"], "revision": int(labels["version"])}
+        return {**self.inputs, "status": {**about, **chart, **state}}
+
+    def _record(self, version, status):
+        name = self.inputs["name"]
+        labels = {"name": name, "owner": "helm", "version": str(version)}
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "helm.sh/release.v1",
+            "metadata": {
+                "name": f"sh.helm.release.v1.{name}.v{version}",
+                "labels": {**labels, "status": status},
+            },
+        }
+        self.cluster.send("POST", self.path, secret)
+
+    def _mark(self, status):
+        last = self.revisions()[-1]["metadata"]["name"]
+        body = {"metadata": {"labels": {"status": status}}}
+        merge = "application/merge-patch+json"
+        self.cluster.send("PATCH", f"{self.path}/{last}", body, merge)
+
+    def _forget(self):
+        for revision in self.revisions():
+            self.cluster.send("DELETE", f"{self.path}/{revision['metadata']['name']}")
+
+    def _is_cancelled(self):
+        waits = not self.inputs.get("skipAwait")
+        return self.pause(float(os.environ.get("K8SFAKE_SECONDS") or 0) if waits else 0)
 
 
 def record_chart(request):
