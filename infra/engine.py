@@ -257,7 +257,7 @@ def _values(outputs: automation.OutputMap) -> dict[str, Any]:
 
 
 def _refuse_loss(changes: list[Change]) -> None:
-    """Raise for what would lose its state; one that causes it before one that follows."""
+    """Raise for what would lose its state, first for what causes it."""
     lost = [
         change
         for change in changes
