@@ -289,6 +289,18 @@ def _import(stack, state):
     stack.run("pulumi", "stack", "import", "-s", NAME, "--file", str(file))
 
 
+def test_an_up_after_a_killed_delete_makes_anew_what_was_being_deleted(stack):
+    killed = stack.start("delete", "--yes")
+    wait_until(
+        lambda: "deletionTimestamp" in _service()["metadata"], seconds=60, every=0.05
+    )
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    said = stack.raylift("up", "--yes").stderr
+    assert "deleted kubernetes:ray.io/v1:RayService" in said
+    assert "deletionTimestamp" not in _service()["metadata"]
+
+
 def test_delete_leaves_nothing_and_finds_nothing_the_second_time(stack):
     assert "is gone" in stack.raylift("delete", "--yes").stdout
     kinds = "rayservices,rayclusters,pods,services,pvc,secrets,networkpolicies"
