@@ -6,6 +6,7 @@ stack file; neither is written, and the user's own choice of a stack stays as it
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +16,7 @@ from pulumi.automation.errors import CommandError, StackNotFoundError
 from infra.kubernetes.api import Api, access, access_by
 from infra.kubernetes.config import KubernetesConfig
 from infra.kubernetes.facts import uid_of
-from infra.kubernetes.foreign import foreign_objects
+from infra.kubernetes.foreign import foreign_objects, served_by_operator
 from infra.kubernetes.head import RayServiceWatch, Seen
 from infra.operation import Operation, silent, told
 from infra.pending import protected
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NAMESPACE = "::kubernetes:core/v1:Namespace::namespace"
+_OPERATOR = "::kubernetes:helm.sh/v3:Release::kuberay-operator"
 
 
 class PulumiStack:
@@ -82,7 +84,7 @@ class PulumiStack:
         """Make the stack what its file says; returns once Ray's head answers."""
         del restart  # asked for in preview
         kept = self._created()
-        self._finish(progress)
+        self.finish(progress=progress)
         before = self._seen(kept)
         # Also where nothing changes: it takes the lock, and frees a dead one's.
         operation = self._operation(progress)
@@ -94,6 +96,16 @@ class PulumiStack:
             watch = RayServiceWatch(api, outputs.namespace, self.name)
             watch.wait(before, say=progress)
         return outputs
+
+    def finish(self, *, progress: Say) -> None:
+        """Bring to an end what a killed run has left half done.
+
+        `up` and `destroy` begin with it; a preview before it is one of another stack
+        than they then change.
+        """
+        self.config  # noqa: B018 wrong input must change nothing
+        with contextlib.suppress(StackNotFoundError):
+            finish(self._api, progress, operation=lambda: self._operation(progress))
 
     def outputs(self) -> ClusterOutputs:
         """What the stack hands over.
@@ -130,7 +142,7 @@ class PulumiStack:
                 hint=f"set it to false and run raylift up -s {self.name} first",
             )
         try:
-            self._finish(progress)
+            self.finish(progress=progress)
             # What is gone already must not be in the way: refresh.
             self._operation(progress).in_parallel(self._api.destroy, refresh=True)
         except RayliftError as error:
@@ -184,16 +196,25 @@ class PulumiStack:
     def _refuse_foreign(
         self, state: automation.Deployment, config: KubernetesConfig, api: Api
     ) -> None:
-        """Keep what others have put into a namespace that goes with the stack."""
+        """Keep what others have in the stack's namespace, or run by its operator."""
         resources = (state.deployment or {}).get("resources") or []
-        if not any(r["urn"].endswith(_NAMESPACE) for r in resources):
-            return
+        urns = [resource["urn"] for resource in resources]
         namespace = config.kubernetes.namespace
-        if others := foreign_objects(api, namespace, self.name):
+        if any(urn.endswith(_NAMESPACE) for urn in urns) and (
+            others := foreign_objects(api, namespace, self.name)
+        ):
             raise CannotWork(
                 f"namespace '{namespace}' goes with the stack, and holds what is not of"
                 f" it: {', '.join(others)}",
                 hint="move or delete that first",
+            )
+        if any(urn.endswith(_OPERATOR) for urn in urns) and (
+            others := served_by_operator(api, self.name)
+        ):
+            raise CannotWork(
+                "the KubeRay operator goes with the stack, and others need it:"
+                f" {', '.join(others)}",
+                hint="delete them first, or leave this stack up",
             )
 
     # --- the engine
@@ -246,10 +267,6 @@ class PulumiStack:
         if kept is None:
             self._operation().call(create, self._api)
         return kept or {}
-
-    def _finish(self, say: Say) -> None:
-        """Bring to an end what a killed run has left half done."""
-        finish(self._api, say, operation=lambda: self._operation(say))
 
 
 def _values(outputs: automation.OutputMap) -> dict[str, Any]:

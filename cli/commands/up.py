@@ -17,6 +17,8 @@ from serve_runtime.dashboard import Dashboard
 from serve_runtime.deploy import settle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from infra.engine import PulumiStack
     from infra.stack import Change
     from raylift.outputs import ClusterOutputs, StackOutputs
@@ -40,6 +42,9 @@ _POLL_SECONDS = 0.05
 def run(name: str, options: Options) -> None:
     """Show the changes, make them, wait, and say where the stack answers."""
     stack = stack_here(name)
+    if not (options.dry_run or isinstance(stack, LocalStack)):
+        # Before the plan: it tells what changes after that.
+        cast("PulumiStack", stack).finish(progress=_say(options))
     changes = stack.preview(restart=options.restart)
     if options.dry_run or not options.as_json:
         show_changes(stack, changes, as_json=options.as_json)
@@ -82,8 +87,11 @@ def _provision(
         question = f"This makes {len(changes)} changes to stack '{stack.name}'."
         terminal.confirm(question, answer=stack.name, yes=options.yes)
     with view.live_tree(stack.working, changes):
-        say = terminal.say_json if options.as_json else terminal.say
-        return stack.up(progress=say, restart=options.restart)
+        return stack.up(progress=_say(options), restart=options.restart)
+
+
+def _say(options: Options) -> Callable[[object], None]:
+    return terminal.say_json if options.as_json else terminal.say
 
 
 def wait_until_ready(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _CORE, _APPS = "/api/v1", "/apis/apps/v1"
 _SYSTEM = f"{_CORE}/namespaces/kube-system"
+_OPERATOR = "metadata.name=kuberay-operator"
 _CRD = "rayservices.ray.io"
 _MONITORS = "podmonitors.monitoring.coreos.com"
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -42,8 +43,8 @@ class Facts:
 
     `uid` is that of its namespace kube-system, which is as old as the cluster;
     `context` is what the kubeconfig calls it.
-    `operator` is None where there is none, or the stack's own; `has_prometheus` says
-    whether Prometheus' operator is there.
+    `operator` is None where none is seen, or the stack's own. Helm leaves `has_crds`
+    when it takes the operator away. `has_prometheus`: Prometheus' operator is there.
     """
 
     uid: str = ""
@@ -51,6 +52,7 @@ class Facts:
     version: tuple[int, int] = (1, 35)
     owns_namespace: bool = True
     operator: FoundOperator | None = None
+    has_crds: bool = False
     api_server: tuple[str, ...] = ()
     storage_classes: tuple[str, ...] = ()
     default_storage_class: str | None = None
@@ -81,21 +83,21 @@ def _read(api: Api, config: KubernetesConfig, stack: str, context: str | None) -
     spaces = {_name(found): found for found in api.items(f"{_CORE}/namespaces")}
     classes = api.items(_STORAGE)
     home, wanted = config.ray.operator.namespace, config.kubernetes.namespace
-    is_installed = api.get(f"{_CRDS}/{_CRD}") is not None
-    installs = not is_installed or _is_of(stack, spaces.get(home))
+    operator = None if _is_of(stack, spaces.get(home)) else _operator(api)
     return Facts(
         uid=uid_of(api),
         context=context,
         version=_version(api),
         owns_namespace=wanted not in spaces or _is_of(stack, spaces[wanted]),
-        operator=None if installs else _operator(api, home),
+        operator=operator,
+        has_crds=api.get(f"{_CRDS}/{_CRD}") is not None,
         api_server=tuple(_api_server(api)),
         storage_classes=tuple(map(_name, classes)),
         default_storage_class=_default(classes),
         ingress_classes=tuple(map(_name, api.items(_INGRESS))),
         has_prometheus=api.get(f"{_CRDS}/{_MONITORS}") is not None,
         gpus=sum(map(_gpus, api.items(f"{_CORE}/nodes"))),
-        denied=tuple(_denied(api, wanted, installs=installs)),
+        denied=tuple(_denied(api, wanted, installs=operator is None)),
     )
 
 
@@ -125,13 +127,13 @@ def _version(api: Api) -> tuple[int, int]:
     return int(answer["major"]), int(re.sub(r"\D", "", answer["minor"]))
 
 
-def _operator(api: Api, home: str) -> FoundOperator:
-    named = "app.kubernetes.io/name=kuberay-operator"
-    for found in api.items(f"{_APPS}/deployments", labelSelector=named):
+def _operator(api: Api) -> FoundOperator | None:
+    """The KubeRay operator of the cluster, by the name that its chart gives."""
+    for found in api.items(f"{_APPS}/deployments", fieldSelector=_OPERATOR):
         image = found["spec"]["template"]["spec"]["containers"][0]["image"]
         tag = _TAG.search(image)
         return FoundOperator(tag[1] if tag else "", found["metadata"]["namespace"])
-    return FoundOperator("", home)
+    return None
 
 
 def _api_server(api: Api) -> Iterator[str]:

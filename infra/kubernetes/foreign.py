@@ -38,6 +38,16 @@ def foreign_objects(api: Api, namespace: str, stack: str) -> list[str]:
     ]
 
 
+def served_by_operator(api: Api, stack: str) -> list[str]:
+    """Ray services and clusters of others anywhere, as `RayService prod/chat`."""
+    return [
+        f"{kind} {found['metadata']['namespace']}/{found['metadata']['name']}"
+        for kind in ("RayService", "RayCluster")
+        for found in api.items(f"/apis/ray.io/v1/{kind.lower()}s")
+        if not _is_ours(found["metadata"], stack)
+    ]
+
+
 def _is_ours(metadata: dict[str, Any], stack: str) -> bool:
     owned = bool(metadata.get("ownerReferences"))
     return owned or metadata.get("labels", {}).get(STACK_LABEL) == stack

@@ -64,10 +64,16 @@ class RayServiceWatch:
         `before` is what was seen before Pulumi changed anything.
 
         Raises:
-            CannotWork: the head's pod can never start, with the reason.
+            CannotWork: the head's pod can never start, with the reason; or somebody
+                has deleted the service.
             Denied: the API server refuses.
             Unreachable: it took too long.
         """
+        if self._service() is None:
+            raise CannotWork(
+                f"Ray service '{self._stack}' is gone, though Pulumi's state has it",
+                hint=f"pulumi refresh -s {self._stack}, then the same command",
+            )
         self._seed()
         changed = before.config is not None and self.look().config != before.config
         outdated = before.cluster if changed else None

@@ -48,7 +48,8 @@ def refuse_what_lacks(config: KubernetesConfig, facts: Facts) -> None:
 def _operator(config: KubernetesConfig, facts: Facts) -> None:
     wanted, found = config.ray.operator, facts.operator
     if found is None:
-        if wanted.install is False:
+        # One that a provider manages may be out of sight.
+        if wanted.install is False and not facts.has_crds:
             raise CannotWork(
                 "the cluster has no KubeRay operator",
                 hint="set raylift:ray.operator.install: auto",

@@ -48,7 +48,8 @@ def build(config: KubernetesConfig, stack: str, facts: Facts) -> dict[str, Any]:
         serve=config.network_policy.serve_from,
         metrics=config.network_policy.metrics_from,
     )
-    release = None if facts.operator else operator(cluster, config.ray)
+    installs = facts.operator is None and config.ray.operator.install is not False
+    release = operator(cluster, config.ray) if installs else None
     service = RayService(
         cluster,
         Wanted(

@@ -18,6 +18,7 @@ INGRESS = {
     "networkPolicy": {"serveFrom": ["traefik"]},
 }
 MONITOR = {"observability": {"prometheus": True}}
+NO_INSTALL = {"ray": {"operator": {"install": False}}}
 THERE = FoundOperator("1.6.1", "kuberay")
 OLD = FoundOperator("1.5.0", "kuberay")
 NO_CLASS = {"default_storage_class": None, "storage_classes": ()}
@@ -31,12 +32,7 @@ LACKS = [
         "may not create secrets in",
     ),
     ({}, {"operator": OLD}, CannotWork, "1.5.0 and lacks authOptions; 1.5.1 or newer"),
-    (
-        {"ray": {"operator": {"install": False}}},
-        {},
-        CannotWork,
-        "has no KubeRay operator",
-    ),
+    (NO_INSTALL, {}, CannotWork, "has no KubeRay operator"),
     (
         {"ray": {"operator": {"install": True}}},
         {"operator": THERE},
@@ -77,6 +73,23 @@ def test_what_is_not_asked_for_may_be_missing():
     asked = {"faultTolerance": {"gcsStorage": "none"}}
     refuse_what_lacks(_config(asked), dataclasses.replace(FACTS, **poor))
     refuse_what_lacks(_config({}), dataclasses.replace(FACTS, operator=THERE))
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "made"),
+    [
+        ({}, {}, True),
+        ({}, {"has_crds": True}, True),  # Helm has left them: nobody works on them
+        ({}, {"has_crds": True, "operator": THERE}, False),
+        (NO_INSTALL, {"has_crds": True}, False),  # one that a provider manages
+    ],
+)
+def test_an_operator_is_installed_where_none_is_at_work(asked, found, made):
+    facts = dataclasses.replace(FACTS, **found)
+    refuse_what_lacks(_config(asked), facts)
+    resources = record(_config(asked), facts=facts).resources.values()
+    releases = [each.name for each in resources if each.kind.endswith(":Release")]
+    assert releases == (["kuberay-operator"] if made else [])
 
 
 @pytest.mark.parametrize(

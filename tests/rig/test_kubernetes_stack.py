@@ -309,3 +309,12 @@ def test_delete_leaves_nothing_and_finds_nothing_the_second_time(stack):
     assert left == []
     assert "nothing to delete" in stack.raylift("delete", "--yes").stdout
     stack.raylift("up", "--yes")
+
+
+def test_a_service_that_somebody_has_deleted_is_told_and_made_again(stack):
+    kubectl("-n", SPACE, "delete", "rayservice", NAME, "--timeout=60s")
+    refused = stack.raylift("up", "--yes", code=3)
+    assert f"Ray service '{NAME}' is gone" in refused.stderr
+    stack.run("pulumi", "refresh", "--yes", "-s", NAME)
+    stack.raylift("up", "--yes")
+    assert _service()["metadata"]["name"] == NAME
