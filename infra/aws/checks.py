@@ -5,6 +5,7 @@ Only what needs no network.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from typing import TYPE_CHECKING
@@ -49,13 +50,19 @@ _SUPPORTED = ("1.34", "1.35", "1.36")
 @check
 def of_provider(config: AwsConfig) -> Iterator[Wrong]:
     """The region."""
-    import botocore.session
-
-    region = config.aws.region
-    known = botocore.session.get_session().get_available_regions("eks")
+    region, known = config.aws.region, _regions()
     if region not in known:
         text = f"{region} is no region with EKS{did_you_mean(region, known)}"
         yield Wrong(("aws", "region"), text)
+
+
+@functools.cache
+def _regions() -> list[str]:
+    """Regions with EKS, from a large file of botocore's."""
+    import botocore.session
+
+    found = botocore.session.get_session().get_available_regions("eks")
+    return list(found)
 
 
 @check

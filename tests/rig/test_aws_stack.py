@@ -64,6 +64,14 @@ def _assert_nothing_is_left():
     assert objects(KINDS, "--all-namespaces", "-l", "raylift.io/stack") == []
 
 
+def _assert_made_once():
+    made = [line.rpartition(" ")[0] for line in leftovers()]
+    once = ("VPC", "EKS cluster", "address", "NAT gateway", "flow log", "bucket")
+    once += ("key", "alias")
+    assert [made.count(kind) for kind in once] == [1] * len(once), made
+    assert made.count("log group") == 2, made
+
+
 def _assert_settled(stack):
     """Neither another run nor the world as it is gives Pulumi anything to do."""
     assert "nothing to do" in stack.raylift("up").stderr
@@ -71,12 +79,22 @@ def _assert_settled(stack):
     assert "nothing to do" in stack.raylift("preview").stderr
 
 
-def _killed(stack, after):
-    """`up` in the hands of SIGKILL, so many seconds after it has done a first thing."""
-    running = stack.start("up", "--yes")
-    said = _until_said(running, r"created |a run was cut off")
-    time.sleep(after)
+def _killed(stack, verb, seconds):
+    """A run in the hands of SIGKILL, some seconds at most after a first thing is done.
+
+    False where it was faster and has ended.
+    """
+    running = stack.start(verb, "--yes")
+    said = _until_said(
+        running, r"(created|deleted|waiting for|stack) |a run was cut off"
+    )
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        running.wait(MOMENTS.uniform(0, seconds))
+        said += running.communicate()[0]
+        assert running.returncode == 0, said
+        return False
     _kill(running, said)
+    return True
 
 
 def _killed_pulumi(stack):
@@ -123,10 +141,24 @@ def slowly(monkeypatch):
         yield patch
 
 
-def test_an_up_that_is_killed_again_and_again_is_finished_by_the_last(dev, api, slowly):
-    _killed(dev, MOMENTS.uniform(0, 6))
+def test_runs_that_are_killed_at_thirty_moments_leave_what_one_can_finish(dev, slowly):
+    """Each `up` goes on where a killed `up` or a killed `delete` has ended."""
+    verbs = 3 * (["up"] * 7 + ["delete"] * 3)
+    killed = [_killed(dev, verb, seconds=4) for verb in verbs]
+    assert killed.count(True) >= 25, killed
+    slowly.undo()
+    dev.raylift("up", "--yes")
+    _assert_made_once()
+    _assert_settled(dev)
+    assert "is gone" in dev.raylift("delete", "--yes").stdout
+    _assert_nothing_is_left()
+
+
+def test_charts_and_plain_pulumi_that_are_killed_are_finished_by_the_next_up(
+    dev, api, slowly
+):
+    assert _killed(dev, "up", seconds=2)
     _killed_pulumi(dev)
-    _killed(dev, MOMENTS.uniform(0, 6))
     slowly.setenv("K8SFAKE_SECONDS", "60")  # for no plugin to end it after the kill
     running = dev.start("up", "--yes")
     wait_until(
@@ -138,11 +170,7 @@ def test_an_up_that_is_killed_again_and_again_is_finished_by_the_last(dev, api, 
     slowly.undo()
     dev.raylift("up", "--yes")
     assert set(_releases(api).values()) == {"deployed"}
-    made = [line.rpartition(" ")[0] for line in leftovers()]
-    once = ("VPC", "EKS cluster", "address", "NAT gateway", "flow log", "bucket")
-    once += ("key", "alias")
-    assert [made.count(kind) for kind in once] == [1] * len(once), made
-    assert made.count("log group") == 2
+    _assert_made_once()
     _assert_settled(dev)
 
 
