@@ -6,6 +6,7 @@ name, or be there twice and cost money unseen.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from infra.kubernetes.config import Kubernetes
 from infra.pending import begun, half_made
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pulumi.automation import Deployment
 
@@ -32,29 +33,41 @@ def look_for(
     resources = (state.deployment or {}).get("resources") or []
     known = {resource["id"] for resource in resources if resource.get("id")}
     providers = {f"{r['urn']}::{r.get('id')}": r for r in resources}
-    looking = functools.cache(lambda ref: _looking(stack, providers[ref]))
-    found: list[tuple[str, dict[str, Any]]] = []
-    for words, resource in begun(state).items():
-        ref, inputs = resource.get("provider", ""), resource.get("inputs", {})
-        place = looking(ref) if ref in providers else None
-        ident = place.find(resource["type"], inputs, known) if place else None
-        if place is None or ident is None:
+    with contextlib.ExitStack() as opened:
+        looking = functools.cache(
+            lambda ref: _looking(stack, providers.get(ref), opened)
+        )
+        return list(_found(begun(state), known, looking, say))
+
+
+def _found(
+    begun: dict[str, dict[str, Any]],
+    known: set[str],
+    looking: Callable[[str], Any],
+    say: Callable[[str], None],
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for words, resource in begun.items():
+        place = looking(resource.get("provider", ""))
+        kind, inputs = resource["type"], resource.get("inputs", {})
+        ident = place.find(kind, inputs, known) if place else None
+        if ident is None:
             say(f"a run was cut off while {words}: made anew")
             continue
         say(f"a run was cut off while {words}: {ident} is taken over if it is there")
         known.add(ident)
-        usable = place.becomes_usable(resource["type"], ident)
-        found.append((ident, resource if usable else half_made(resource)))
-    return found
+        usable = place.becomes_usable(kind, ident)
+        yield ident, resource if usable else half_made(resource)
 
 
 def _looking(
-    stack: str, provider: dict[str, Any]
+    stack: str, provider: dict[str, Any] | None, opened: contextlib.ExitStack
 ) -> BegunInAws | BegunInCluster | None:
-    if provider["type"] == "pulumi:providers:aws":
+    kind = provider["type"] if provider else ""
+    if provider and kind == "pulumi:providers:aws":
         return BegunInAws(stack, provider)
-    if provider["type"] == "pulumi:providers:kubernetes":
-        return BegunInCluster(stack, Api(_access(provider["inputs"])))
+    if provider and kind == "pulumi:providers:kubernetes":
+        api = opened.enter_context(Api(_access(provider["inputs"])))
+        return BegunInCluster(stack, api)
     return None
 
 

@@ -7,6 +7,7 @@ Each target has its own model, in its own package.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from typing import (
@@ -49,7 +50,7 @@ TARGETS: tuple[Target, ...] = ("local", "kubernetes", "aws")
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9]{0,251}[A-Za-z0-9])?")
-_LABEL = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
+LABEL = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _BUILT_IN = ("CPU", "GPU", "memory", "object_store_memory", "node:")
 _SIZES = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 _SIZE = re.compile(r"(\d+)(Ki|Mi|Gi|Ti)")
@@ -158,7 +159,7 @@ def _seconds(value: object) -> object:
 def _labels(value: dict[str, str]) -> dict[str, str]:
     for key, text in value.items():
         name = key.rsplit("/", 1)[-1]
-        if not _LABEL.fullmatch(name) or (text and not _LABEL.fullmatch(text)):
+        if not LABEL.fullmatch(name) or (text and not LABEL.fullmatch(text)):
             raise ValueError(
                 f"{key}: {text}: Ray's rule for labels: letters, digits, '-', '_', '.',"
                 " at most 63 characters"
@@ -261,13 +262,13 @@ class StackConfig(Section):
         return {f"raylift:{key}": value for key, value in values.items()}
 
 
-def changed(section: Section) -> list[str]:
+def changed(section: Section) -> Iterator[str]:
     """Names of what is not as it is by default, as one writes them."""
-    return [
-        field.alias or name
-        for name, field in type(section).model_fields.items()
-        if getattr(section, name) != field.get_default(call_default_factory=True)
-    ]
+    for name, field in type(section).model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        with contextlib.suppress(NotKnown):
+            if getattr(section, name) != default:
+                yield field.alias or name
 
 
 class Named(Protocol):
@@ -278,12 +279,12 @@ class Named(Protocol):
         """Its name among its like."""
 
 
-@check
 def differ(groups: Iterable[Named], path: Place) -> Iterator[Wrong]:
     """Each name that a list has a second time."""
     seen: set[str] = set()
     for index, group in enumerate(groups):
-        name = group.name
-        if name in seen:
-            yield Wrong((*path, index, "name"), f"two groups named '{name}'")
-        seen.add(name)
+        with contextlib.suppress(NotKnown):
+            if group.name in seen:
+                text = f"two groups named '{group.name}'"
+                yield Wrong((*path, index, "name"), text)
+            seen.add(group.name)

@@ -18,7 +18,7 @@ from infra.kubernetes.config import KubernetesConfig
 from infra.kubernetes.facts import uid_of
 from infra.kubernetes.foreign import foreign_objects, served_by_operator
 from infra.kubernetes.head import RayServiceWatch, Seen
-from infra.operation import Operation, silent, told
+from infra.operation import Operation, exported, silent, told
 from infra.pending import protected
 from infra.program import build, found, read_config, settings
 from infra.stack_file import load_stack_file
@@ -131,7 +131,7 @@ class PulumiStack:
         kept = self._kept()
         if kept is None:
             return False
-        state = self._api.export_stack()
+        state = exported(self._api)
         if isinstance(self.config, KubernetesConfig):
             with Api(access(self.config.kubernetes)) as api:
                 self._refuse_another_cluster(kept, uid_of(api))
@@ -152,7 +152,8 @@ class PulumiStack:
                 f"not all of stack '{self.name}' could be removed: {error}",
                 hint=f"raylift delete -s {self.name}",
             ) from None
-        self._api.workspace.remove_stack(self.name, preserve_config=True)
+        remove = self._api.workspace.remove_stack
+        self._operation(progress).call(remove, self.name, preserve_config=True)
         return True
 
     # --- the cluster

@@ -6,7 +6,7 @@ import importlib.metadata
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pulumi.automation.errors import CommandError
+from pulumi.automation.errors import CommandError, StackNotFoundError
 
 from infra.backend import holder_of
 from infra.interrupts import Interrupts
@@ -121,6 +121,8 @@ def told(error: CommandError, stack: str, reasons: Sequence[str] = ()) -> Raylif
         )
     if "passphrase must be set" in text:
         return InputFailed.at("", "PULUMI_CONFIG_PASSPHRASE is not set")
+    if reasons:
+        return _failed(stack, reasons)
     if match := _PLUGIN.search(text):
         name = match[1] or match[2]
         return CannotWork(
@@ -132,10 +134,29 @@ def told(error: CommandError, stack: str, reasons: Sequence[str] = ()) -> Raylif
             f"the place of Pulumi's state does not answer: {_last_line(text)}",
             hint="pulumi stack ls asks it too",
         )
+    return _failed(stack, [_last_line(text)])
+
+
+def _failed(stack: str, reasons: Sequence[str]) -> RayliftError:
     return RayliftError(
-        "\n".join(dict.fromkeys(reasons or [_last_line(text)])),
+        "\n".join(dict.fromkeys(reasons)),
         hint=f"raylift up -s {stack} goes on where this run ended",
     )
+
+
+def exported(api: automation.Stack) -> automation.Deployment:
+    """The state of a stack; a read takes no lock.
+
+    Raises:
+        RayliftError: the backend does not give it.
+        StackNotFoundError: it has no such stack.
+    """
+    try:
+        return api.export_stack()
+    except StackNotFoundError:
+        raise
+    except CommandError as error:
+        raise told(error, api.name) from None
 
 
 def locked(stack: str, text: str) -> Conflict:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pulumi.automation import Deployment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _KEY = "pending_operations"
 _CUT_OFF = "a run was cut off while this was made"
@@ -70,10 +70,16 @@ def ending(state: Deployment) -> list[str]:
     Not what is deleted because something took its place: that has the same URN.
     """
     resources, operations = _resources(state), _operations(state)
-    needed = {urn for resource in resources for urn in resource.get("dependencies", ())}
+    needed = {urn for resource in resources for urn in _stands_on(resource)}
     replaced = {resource["urn"] for resource in resources if resource.get("delete")}
     begun = [o["resource"]["urn"] for o in operations if o["type"] == "deleting"]
     return [urn for urn in there(state, begun) if urn not in needed | replaced]
+
+
+def _stands_on(resource: dict[str, Any]) -> Iterator[str]:
+    yield from resource.get("dependencies", ())
+    yield from filter(None, (resource.get("parent"), resource.get("deletedWith")))
+    yield resource.get("provider", "").rpartition("::")[0]
 
 
 def there(state: Deployment, urns: Iterable[str]) -> list[str]:

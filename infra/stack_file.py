@@ -56,7 +56,7 @@ def load_stack_file(path: Path) -> StackConfig:
     config, wrong = config_of(settings, place=place_of)
     problems += wrong + _in_clear(settings, place_of)
     refuse(problems)
-    return config or model_of("local")()
+    return cast("StackConfig", config)
 
 
 def config_of(
@@ -71,10 +71,14 @@ def config_of(
         return validate(StackConfig, {"target": target}, place=place, named=key_of)
     model = model_of(target)
     values = _under(PREFIX, settings)
+    problems = []
     if "aws" in model.model_fields:
+        if "aws" in values:
+            text = "keys of Pulumi's provider stand for themselves, such as aws:region"
+            problems.append(_problem(("aws",), text, place))
         values["aws"] = _under(PROVIDER, settings)
     config, wrong = validate(model, values, place=place, named=key_of)
-    problems = [_elsewhere(_of_region(problem, place), model) for problem in wrong]
+    problems += [_elsewhere(_of_region(problem, place), model) for problem in wrong]
     known = config or model.right_part(values)
     problems += [
         _problem(item.path, item.text, place)

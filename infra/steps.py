@@ -85,8 +85,8 @@ class Steps:
             differs=tuple(metadata.diffs or ()),
         )
         before = self.begun.get(step.urn)
+        self._since.setdefault(step.urn, time.monotonic())  # `now` may be reading
         self.begun[step.urn] = before if before and before.differs else step
-        self._since.setdefault(step.urn, time.monotonic())
 
     def end(self, urn: str) -> Done | None:
         """Note that a step is done; what it did, if it did anything."""

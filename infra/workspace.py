@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,12 @@ class _Workspace(automation.LocalWorkspace):
         if self.secrets_provider:
             arguments += ["--secrets-provider", self.secrets_provider]
         self._run_pulumi_cmd_sync(arguments)
+
+    def export_stack(self, stack_name: str) -> automation.Deployment:
+        """The state with its secrets encrypted: an import writes it to a file."""
+        arguments = ["stack", "export", "--stack", stack_name]
+        told = json.loads(self._run_pulumi_cmd_sync(arguments).stdout)
+        return automation.Deployment(told["version"], told["deployment"])
 
     def select_stack(self, stack_name: str) -> None:
         """Nothing: every operation names its stack."""

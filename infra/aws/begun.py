@@ -30,7 +30,6 @@ _NAMED = {
     "aws:iam/role:Role": "{name}",
     "aws:iam/rolePolicy:RolePolicy": "{role}:{name}",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "{role}/{policyArn}",
-    "aws:route53/record:Record": "{zoneId}_{name}_{type}",
     "aws:s3/bucket:Bucket": "{bucket}",
 }
 
@@ -138,12 +137,16 @@ class BegunInAws:
 
     def __init__(self, stack: str, provider: dict[str, Any]) -> None:
         import boto3
+        import botocore.exceptions
 
         inputs = provider["inputs"]
         self._stack = stack
-        self._session = boto3.Session(
-            profile_name=inputs.get("profile"), region_name=inputs["region"]
-        )
+        try:
+            self._session = boto3.Session(
+                profile_name=inputs.get("profile"), region_name=inputs["region"]
+            )
+        except botocore.exceptions.ProfileNotFound as error:
+            raise Denied(f"no AWS credentials: {error}", hint="aws configure") from None
 
     def find(self, kind: str, inputs: dict[str, Any], known: set[str]) -> str | None:
         """The ID of what was to be made of these inputs, if it may be there.
@@ -270,10 +273,27 @@ def _table(session: Any, ident: str) -> Any:  # noqa: ANN401
     return answer["RouteTables"][0]
 
 
-def _flow_log(session: Any, _: str, inputs: dict[str, Any]) -> Iterable[str]:  # noqa: ANN401
+def _flow_log(session: Any, stack: str, inputs: dict[str, Any]) -> Iterable[str]:  # noqa: ANN401
     filters = [{"Name": "resource-id", "Values": [inputs["vpcId"]]}]
     answer = session.client("ec2").describe_flow_logs(Filter=filters)
-    yield from (found["FlowLogId"] for found in answer["FlowLogs"])
+    for found in answer["FlowLogs"]:
+        if {"Key": STACK_TAG, "Value": stack} in found.get("Tags", []):
+            yield found["FlowLogId"]
+
+
+def _record(session: Any, _: str, inputs: dict[str, Any]) -> Iterable[str]:  # noqa: ANN401
+    """A name is the user's: ours is a record that says what was to be said."""
+    zone, name, kind = inputs["zoneId"], inputs["name"], inputs["type"]
+    answer = session.client("route53").list_resource_record_sets(
+        HostedZoneId=zone, StartRecordName=name, StartRecordType=kind, MaxItems="1"
+    )
+    leads = [alias["name"] for alias in inputs.get("aliases", ())]
+    for found in answer["ResourceRecordSets"]:
+        named = (found["Name"].rstrip("."), found["Type"]) == (name.rstrip("."), kind)
+        says = [record["Value"] for record in found.get("ResourceRecords", ())]
+        alias = found.get("AliasTarget", {}).get("DNSName", "").rstrip(".")
+        if named and (says == inputs.get("records") or alias in leads):
+            yield f"{zone}_{name}_{kind}"
 
 
 def _key(session: Any, stack: str, _: dict[str, Any]) -> Iterable[str]:  # noqa: ANN401
@@ -328,5 +348,6 @@ _OTHERS: dict[str, Callable[[Any, str, dict[str, Any]], Iterable[str]]] = {
     "aws:eks/nodeGroup:NodeGroup": _node_groups,
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": _identities,
     "aws:kms/alias:Alias": _alias,
+    "aws:route53/record:Record": _record,
     "aws:kms/key:Key": _key,
 }

@@ -33,10 +33,8 @@ _SERVICES = ipaddress.IPv4Network("172.20.0.0/16")  # EKS' default for Services
 _PRIVATE = tuple(
     map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 )
-_LARGEST, _SMALLEST = (
-    16,
-    20,
-)  # /20: three zones of /24 for pods and their public and /28 parts
+_LARGEST = 16
+_SMALLEST = 20  # three zones of /24 for pods, and their public and /28 parts
 _OF_EXISTING = ("vpcId", "privateSubnetIds", "publicSubnetIds")
 # What ACM issues a first certificate for: 64 octets at most.
 _ISSUED = re.compile(
@@ -100,9 +98,8 @@ def _of_zones(config: AwsConfig) -> Iterator[Wrong]:
 
 @check
 def _of_own(network: Network) -> Iterator[Wrong]:
-    for name in ("private_subnet_ids", "public_subnet_ids"):
-        if getattr(network, name):
-            key = type(network).model_fields[name].alias or name
+    for key in changed(network):
+        if key in ("privateSubnetIds", "publicSubnetIds"):
             yield Wrong(("network", key), "needs vpcId: they are of a VPC")
     yield from _of_block(network)
     if network.nat_gateway == "none" and network.vpc_endpoints != "private":
@@ -266,15 +263,15 @@ def _of_public_callers(ingress: Ingress) -> Iterator[Wrong]:
 
 @check
 def _of_certificate(config: AwsConfig) -> Iterator[Wrong]:
-    ingress, region = config.ingress, config.aws.region
-    if not ingress.certificate_arn:
+    arn, place = config.ingress.certificate_arn, ("ingress", "certificateArn")
+    if not arn:
         return
-    parts = ingress.certificate_arn.split(":")
-    place = ("ingress", "certificateArn")
+    parts = arn.split(":")
     if len(parts) < 6 or parts[2] != "acm":  # noqa: PLR2004 arn:aws:acm:region:account:…
         yield Wrong(place, "is no ARN of an ACM certificate")
-    elif parts[3] != region:
-        yield Wrong(place, f"is in {parts[3]}; the load balancer needs one in {region}")
+    elif parts[3] != config.aws.region:
+        text = f"the load balancer needs one in {config.aws.region}"
+        yield Wrong(place, f"is in {parts[3]}; {text}")
 
 
 @check

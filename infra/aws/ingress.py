@@ -93,6 +93,8 @@ def _issued(here: Account) -> pulumi.Output[str]:
         type=option.resource_record_type,
         records=[option.resource_record_value],
         ttl=60,
+        # ACM asks the same of every certificate for this name in the account.
+        allow_overwrite=True,
         opts=here.options(),
     )
     issued = aws.acm.CertificateValidation(

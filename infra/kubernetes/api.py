@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from raylift.errors import CannotWork, Denied, InputFailed, Unreachable
+from raylift.errors import (
+    CannotWork,
+    Denied,
+    InputFailed,
+    RayliftError,
+    Unreachable,
+)
 from raylift.wording import did_you_mean, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import httpx2
+    from lightkube import KubeConfig
     from lightkube.config.kubeconfig import SingleConfig
 
     from infra.kubernetes.config import Kubernetes
@@ -29,17 +39,8 @@ def access(named: Kubernetes) -> SingleConfig:
     Raises:
         InputFailed: there is no such kubeconfig or context.
     """
-    from lightkube import KubeConfig
-    from lightkube.core.exceptions import ConfigError
-
-    try:
-        if named.kubeconfig:
-            loaded = KubeConfig.from_file(Path(named.kubeconfig).expanduser())
-        else:
-            loaded = KubeConfig.from_env()
-    except ConfigError as error:
-        text = printable(str(error), limit=200)
-        raise InputFailed.at("raylift:kubernetes.kubeconfig", text) from None
+    with _as_bad_input():
+        loaded = _loaded(named.kubeconfig)
     wanted = named.context or loaded.current_context
     if wanted not in loaded.contexts:
         known = sorted(loaded.contexts)
@@ -49,7 +50,33 @@ def access(named: Kubernetes) -> SingleConfig:
             f"{text}{did_you_mean(wanted or '', known)}",
             hint=f"contexts here: {', '.join(known) or 'none'}",
         )
-    return _by_its_plugin(loaded.get(wanted))
+    with _as_bad_input():
+        return _by_its_plugin(loaded.get(wanted))
+
+
+def _loaded(path: str | None) -> KubeConfig:
+    from lightkube import KubeConfig
+
+    if path:
+        return KubeConfig.from_file(Path(path).expanduser())
+    return KubeConfig.from_env()
+
+
+@contextlib.contextmanager
+def _as_bad_input() -> Iterator[None]:
+    """Whatever lightkube raises for a kubeconfig that is none, or not a whole one."""
+    try:
+        yield
+    except RayliftError:
+        raise
+    except Exception as error:  # noqa: BLE001 it raises whatever its parts do
+        text = printable(f"not usable: {_named(error)}", limit=200)
+        raise InputFailed.at("raylift:kubernetes.kubeconfig", text) from None
+
+
+def _named(error: Exception) -> str:
+    """An error's text; those of Python that are a bare word need their kind."""
+    return str(error) if " " in str(error) else f"{type(error).__name__} {error}"
 
 
 def access_by(text: str) -> SingleConfig:
@@ -86,8 +113,9 @@ class Api:
         import httpx2
         from lightkube.config.client_adapter import Client, ConnectionParams
 
-        timeout = httpx2.Timeout(_SECONDS)
-        self._http = Client(entry, ConnectionParams(timeout=timeout, trust_env=False))
+        parameters = ConnectionParams(timeout=httpx2.Timeout(_SECONDS), trust_env=False)
+        with _as_bad_input():
+            self._http = Client(entry, parameters)
 
     def __enter__(self) -> Self:
         """Itself; connections are kept until the end."""
@@ -111,16 +139,18 @@ class Api:
         """The object that came of a body."""
         return _told(self.ask("POST", path, json=body)).json()
 
-    def patch(self, path: str, body: dict[str, Any], kind: str, **query: str) -> None:
+    def patch(self, path: str, body: dict[str, Any], kind: str, **query: str) -> bool:
         """Change an object by a patch of a kind, such as `merge-patch+json`.
 
-        One that comes too late, as the object is gone or another, changes nothing.
+        False where it comes too late: the object is gone, or not what it was.
         """
         headers = {"Content-Type": f"application/{kind}"}
         content = json.dumps(body)
         answer = self.ask("PATCH", path, content=content, params=query, headers=headers)
-        if answer.status_code not in (_GONE, _CONFLICT):
-            _told(answer)
+        if answer.status_code in (_GONE, _CONFLICT):
+            return False
+        _told(answer)
+        return True
 
     def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:  # noqa: ANN401 httpx2's
         """An answer, whatever its status."""
@@ -129,10 +159,11 @@ class Api:
 
         try:
             return self._http.request(method, path, **more)
-        except ConfigError as error:
-            raise Denied(f"no token for the Kubernetes API server: {error}") from None
         except httpx2.HTTPError as error:
             raise _silent(str(error)) from None
+        except (ConfigError, OSError, ValueError, KeyError) as error:  # of its plugin
+            text = printable(_named(error), limit=200)
+            raise Denied(f"no token for the Kubernetes API server: {text}") from None
 
 
 def _told(answer: httpx2.Response) -> httpx2.Response:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from infra.config import Wrong, changed, check, differ
 from infra.kubernetes.names import is_world, numbers, version_of_image
-from infra.kubernetes.workers import workers_of
+from infra.kubernetes.workers import GIB, workers_of
 from raylift.wording import did_you_mean
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ _OF_STORAGE = {
     "elasticache": ("nodeType", "replicas", "multiAz"),
 }
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
-GIB = 1 << 30
 
 
 @check

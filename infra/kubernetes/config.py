@@ -28,6 +28,7 @@ from infra.kubernetes.names import (
     feature_gate,
     label_key,
     label_value,
+    object_name,
     version,
 )
 from infra.kubernetes.workers import Pool, Taint, Worker, workers_of
@@ -83,6 +84,7 @@ Auto = _Auto()
 Secret = Annotated[str, BeforeValidator(_encrypted), WithJsonSchema(_SECURE)]
 Count = Annotated[int, Field(ge=0)]
 Cidr = Annotated[str, AfterValidator(cidr)]
+ObjectName = Annotated[str, AfterValidator(object_name)]
 LabelKey = Annotated[str, AfterValidator(label_key)]
 LabelValue = Annotated[str, AfterValidator(label_value)]
 Version = Annotated[str, AfterValidator(version)]
@@ -102,7 +104,7 @@ class NodeGroup(Section):
     name: Name
     node_selector: Labels = {}
     tolerations: list[Toleration] = []
-    runtime_class_name: Name | None = None
+    runtime_class_name: ObjectName | None = None
     num_cpus: Positive = 2.0
     num_gpus: Count = 0
     memory: Bytes = 4 << 30

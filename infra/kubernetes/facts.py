@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from infra.kubernetes.api import Api, access
+from infra.kubernetes.foreign import served_by_operator
 from infra.kubernetes.gpu import GPU_RESOURCE
 from infra.kubernetes.ray_service import STACK_LABEL
 
@@ -44,15 +45,19 @@ class Facts:
     `uid` is that of its namespace kube-system, which is as old as the cluster;
     `context` is what the kubeconfig calls it.
     `operator` is None where none is seen, or the stack's own. Helm leaves `has_crds`
-    when it takes the operator away. `has_prometheus`: Prometheus' operator is there.
+    when it takes the operator away; `served` is what KubeRay works for although no
+    operator is seen.
+    `has_prometheus`: Prometheus' operator is there.
     """
 
     uid: str = ""
     context: str | None = None
     version: tuple[int, int] = (1, 35)
     owns_namespace: bool = True
+    owns_operator_namespace: bool = True
     operator: FoundOperator | None = None
     has_crds: bool = False
+    served: tuple[str, ...] = ()
     api_server: tuple[str, ...] = ()
     storage_classes: tuple[str, ...] = ()
     default_storage_class: str | None = None
@@ -83,13 +88,16 @@ def _read(api: Api, config: KubernetesConfig, stack: str, context: str | None) -
     spaces = {_name(found): found for found in api.items(f"{_CORE}/namespaces")}
     classes = api.items(_STORAGE)
     home, wanted = config.ray.operator.namespace, config.kubernetes.namespace
-    operator = None if _is_of(stack, spaces.get(home)) else _operator(api)
+    found = _operator(api)
+    operator = None if found and _is_of(stack, spaces.get(found.namespace)) else found
     return Facts(
         uid=uid_of(api),
         context=context,
         version=_version(api),
         owns_namespace=wanted not in spaces or _is_of(stack, spaces[wanted]),
+        owns_operator_namespace=home not in spaces or _is_of(stack, spaces[home]),
         operator=operator,
+        served=() if found else tuple(served_by_operator(api, stack)),
         has_crds=api.get(f"{_CRDS}/{_CRD}") is not None,
         api_server=tuple(_api_server(api)),
         storage_classes=tuple(map(_name, classes)),

@@ -19,6 +19,8 @@ _KINDS = {
     "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
     "RayCluster": "/apis/ray.io/v1/namespaces/{}/rayclusters",
     "RayService": "/apis/ray.io/v1/namespaces/{}/rayservices",
+    "RayJob": "/apis/ray.io/v1/namespaces/{}/rayjobs",
+    "RayCronJob": "/apis/ray.io/v1/namespaces/{}/raycronjobs",
     "PersistentVolumeClaim": "/api/v1/namespaces/{}/persistentvolumeclaims",
     "Service": "/api/v1/namespaces/{}/services",
     "Pod": "/api/v1/namespaces/{}/pods",
@@ -39,10 +41,10 @@ def foreign_objects(api: Api, namespace: str, stack: str) -> list[str]:
 
 
 def served_by_operator(api: Api, stack: str) -> list[str]:
-    """Ray services and clusters of others anywhere, as `RayService prod/chat`."""
+    """What of others KubeRay works for anywhere, as `RayService prod/chat`."""
     return [
         f"{kind} {found['metadata']['namespace']}/{found['metadata']['name']}"
-        for kind in ("RayService", "RayCluster")
+        for kind in ("RayService", "RayCluster", "RayJob", "RayCronJob")
         for found in api.items(f"/apis/ray.io/v1/{kind.lower()}s")
         if not _is_ours(found["metadata"], stack)
     ]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DEPLOYER = "raylift"
 _SECONDS = 900.0
 _POLL_SECONDS = 1.0
+_TRIES = 10
 _TOKEN_HEADER = "X-Ray-Authorization"  # noqa: S105 a header; the usual one is the API server's
 _BOUNDS = ("minReplicas", "maxReplicas")
 _NEVER = ("InvalidImageName", "ErrImageNeverPull")
@@ -74,7 +75,7 @@ class RayServiceWatch:
                 f"Ray service '{self._stack}' is gone, though Pulumi's state has it",
                 hint=f"pulumi refresh -s {self._stack}, then the same command",
             )
-        self._seed()
+        _again(self._seed)
         changed = before.config is not None and self.look().config != before.config
         outdated = before.cluster if changed else None
         deadline, told = time.monotonic() + _SECONDS, ""
@@ -88,15 +89,15 @@ class RayServiceWatch:
                     hint="run the same command again",
                 )
             time.sleep(_POLL_SECONDS)
-        self._pass_bounds_on()
+        _again(self._pass_bounds_on)
 
     # --- what KubeRay leaves to others
 
-    def _seed(self) -> None:
+    def _seed(self) -> bool:
         """Say that there is no application yet, where nobody has said anything."""
         service = self._service()
         if service is None or service["spec"].get("serveConfigV2") is not None:
-            return
+            return True
         version = service["metadata"]["resourceVersion"]
         body = {
             "apiVersion": "ray.io/v1",
@@ -105,24 +106,26 @@ class RayServiceWatch:
             "spec": {"serveConfigV2": "applications: []\n"},
         }
         place = f"{self._ray}/rayservices/{self._stack}"
-        self._api.patch(place, body, "apply-patch+yaml", fieldManager=DEPLOYER)
+        kind = "apply-patch+yaml"
+        return self._api.patch(place, body, kind, fieldManager=DEPLOYER)
 
-    def _pass_bounds_on(self) -> None:
+    def _pass_bounds_on(self) -> bool:
         """The bounds of worker groups, which KubeRay leaves as they were."""
         service, ray = self._service(), self._cluster()
         if service is None or ray is None:
-            return
+            return True
         wanted = _bounds(service["spec"]["rayClusterConfig"])
-        has = ray["spec"]["workerGroupSpecs"]
+        has = ray["spec"].get("workerGroupSpecs") or []
         groups = [group | wanted.get(group["groupName"], {}) for group in has]
-        if groups != has:
-            place = f"{self._ray}/rayclusters/{ray['metadata']['name']}"
-            version = ray["metadata"]["resourceVersion"]
-            body = {
-                "metadata": {"resourceVersion": version},
-                "spec": {"workerGroupSpecs": groups},
-            }
-            self._api.patch(place, body, "merge-patch+json")
+        if groups == has:
+            return True
+        place = f"{self._ray}/rayclusters/{ray['metadata']['name']}"
+        version = ray["metadata"]["resourceVersion"]
+        body = {
+            "metadata": {"resourceVersion": version},
+            "spec": {"workerGroupSpecs": groups},
+        }
+        return self._api.patch(place, body, "merge-patch+json")
 
     # --- what there is
 
@@ -187,6 +190,18 @@ class RayServiceWatch:
         path = f"{self._core}/services/{service}/proxy/api/version"
         headers = {_TOKEN_HEADER: f"Bearer {token}"}
         return bool(self._api.ask("GET", path, headers=headers).is_success)
+
+
+def _again(change: Callable[[], bool]) -> None:
+    """Make a change to what KubeRay changes as well: read it and try until it holds."""
+    for _ in range(_TRIES):
+        if change():
+            return
+        time.sleep(_POLL_SECONDS)
+    raise Unreachable(
+        "KubeRay changes the Ray service all the time",
+        hint="run the same command again",
+    )
 
 
 def _identity(ray: Any) -> tuple[str, int] | None:  # noqa: ANN401 JSON, or None

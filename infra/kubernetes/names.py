@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from infra.config import LABEL
 from raylift.wording import kind, printable
 
-_LABEL = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _DOMAIN = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 )
@@ -44,17 +44,26 @@ def version(value: str) -> str:
     return value
 
 
+def object_name(value: str) -> str:
+    """A name of an object that somebody else has made."""
+    if not _DOMAIN.fullmatch(value):
+        raise ValueError(
+            "must be lowercase letters, digits, '-' and '.', at most 253 characters"
+        )
+    return value
+
+
 def label_key(value: str) -> str:
     """A key of a label or taint: a name, and before a slash a domain."""
     domain, slash, name = value.rpartition("/")
-    if not _LABEL.fullmatch(name) or (slash and not _DOMAIN.fullmatch(domain)):
+    if not LABEL.fullmatch(name) or (slash and not _DOMAIN.fullmatch(domain)):
         raise ValueError(f"{printable(value)}: {_KEY_RULE}")
     return value
 
 
 def label_value(value: str) -> str:
     """A value of a label or taint."""
-    if value and not _LABEL.fullmatch(value):
+    if value and not LABEL.fullmatch(value):
         raise ValueError(f"{printable(value)}: {_RULE}")
     return value
 

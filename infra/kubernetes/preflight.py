@@ -54,6 +54,17 @@ def _operator(config: KubernetesConfig, facts: Facts) -> None:
                 "the cluster has no KubeRay operator",
                 hint="set raylift:ray.operator.install: auto",
             )
+        if wanted.install is None and facts.served:
+            raise CannotWork(
+                "an operator that is out of sight may run what is there:"
+                f" {', '.join(facts.served)}",
+                hint="set raylift:ray.operator.install: false to use it, or true",
+            )
+        if wanted.install is not False and not facts.owns_operator_namespace:
+            raise CannotWork(
+                f"namespace '{wanted.namespace}' is there already, without an operator",
+                hint="delete it, or set raylift:ray.operator.namespace to another",
+            )
         return
     if wanted.install is True:
         raise CannotWork(

@@ -82,7 +82,7 @@ KUBERNETES = {
                     **_GPU,
                     "numGpus": 1,
                     "tolerations": [{"key": "gpu"}],
-                    "runtimeClassName": "nvidia",
+                    "runtimeClassName": "nvidia-container-runtime",
                 }
             ]
         },

@@ -98,8 +98,9 @@ def test_a_refusal_is_an_error_with_the_servers_reason(api, path, error, text):
 
 
 @pytest.mark.parametrize("path", ["/gone", "/conflict"])
-def test_a_patch_that_comes_too_late_changes_nothing(api, path):
-    api.patch(path, {}, "merge-patch+json")
+def test_a_patch_that_comes_too_late_says_so(api, path):
+    assert api.patch(path, {}, "merge-patch+json") is False
+    assert api.patch("/list", {}, "merge-patch+json") is True
 
 
 def test_a_server_that_is_not_there_does_not_answer():
@@ -110,10 +111,22 @@ def test_a_server_that_is_not_there_does_not_answer():
         api.get("/list")
 
 
-def test_a_plugin_that_makes_no_token_is_told(url):
+CERTIFICATE = {"clientCertificateData": "x", "clientKeyData": "y"}
+PLUGINS = {
+    "it fails": ["false"],
+    "it is not installed": ["gke-gcloud-auth-plugin"],
+    "it says something else": ["echo", "no"],
+    "it hands out a certificate": ["echo", json.dumps({"status": CERTIFICATE})],
+}
+
+
+@pytest.mark.parametrize("case", PLUGINS)
+def test_a_plugin_that_makes_no_token_is_told(url, case):
+    command, *arguments = PLUGINS[case]
     plugin = {
         "apiVersion": "client.authentication.k8s.io/v1",
-        "command": "false",
+        "command": command,
+        "args": arguments,
         "interactiveMode": "Never",
     }
     with (
@@ -121,6 +134,33 @@ def test_a_plugin_that_makes_no_token_is_told(url):
         pytest.raises(Denied, match="no token for the Kubernetes API server"),
     ):
         api.get("/list")
+
+
+UNUSABLE = {
+    "empty": "",
+    "a list": "[]",
+    "no YAML": "a: [",
+    "no such user": lambda text: text.replace('"user": "u"', '"user": "v"'),
+    "no such cluster": lambda text: text.replace('"cluster": "c"', '"cluster": "d"'),
+    "an old plugin": lambda text: text.replace(
+        '"token": "t"', '"auth-provider": {"name": "gcp"}'
+    ),
+    "no certificate": lambda text: text.replace(
+        '"server":', '"certificate-authority": "/none", "server":'
+    ),
+    "a wrong certificate": lambda text: text.replace(
+        '"server":', '"certificate-authority-data": "eA==", "server":'
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_kubeconfig_that_is_of_no_use_is_bad_input(tmp_path, url, case):
+    change, path = UNUSABLE[case], tmp_path / "config"
+    whole = kubeconfig(url.replace("http:", "https:"), token="t")
+    path.write_text(change if isinstance(change, str) else change(whole))
+    with pytest.raises(InputFailed, match=r"raylift:kubernetes\.(kubeconfig|context)"):
+        Api(access(Kubernetes(kubeconfig=str(path))))
 
 
 def test_a_context_that_is_not_there_names_those_that_are(tmp_path, url):

@@ -88,6 +88,8 @@ GROUPS = {
 }  # fmt: skip
 
 REFUSED = {
+    "raylift:aws: {region: us-east-1}": "raylift:aws: keys of Pulumi's provider stand for"
+    " themselves, such as aws:region",
     "raylift:karpenter: {}": "raylift:karpenter: unknown key",
     "raylift:autoscaler: {type: karpenter}": "raylift:autoscaler.type: must be one of"
     ' clusterAutoscaler, none, not the text "karpenter"',
@@ -302,6 +304,38 @@ def test_nothing_is_said_that_follows_from_what_is_wrong(tmp_path):
         "raylift:nodeGroups[0].capacityType",
         "raylift:nodeGroups[0].maxSize",
         "raylift:kubernetes.endpointPrivateAccess",
+    ]
+
+
+BOTH = {
+    "raylift:network: {privateSubnetIds: foo, natGateway: none}": (
+        "raylift:network.privateSubnetIds",
+        "raylift:network.natGateway",
+    ),
+    "raylift:nodeGroups: [{name: A, instanceTypes: [g6.xlarge]},"
+    " {name: x, instanceTypes: [g6.xlarge]}, {name: x, instanceTypes: [g6.xlarge]}]": (
+        "raylift:nodeGroups[0].name",
+        "raylift:nodeGroups[2].name",
+    ),
+    "raylift:ingress: {host: 3, scheme: internet-facing}": (
+        "raylift:ingress.host",
+        "raylift:ingress.scheme",
+    ),
+}
+
+
+@pytest.mark.parametrize("line", BOTH)
+def test_a_wrong_value_hides_none_that_does_not_depend_on_it(tmp_path, line):
+    keys = {problem.split(": ")[1] for problem in told(tmp_path, f"{HEAD}  {line}\n")}
+    assert keys == set(BOTH[line])
+
+
+def test_a_missing_region_hides_no_certificate_that_is_none(tmp_path):
+    ingress = "  raylift:ingress: {type: alb, certificateArn: x}\n"
+    said = told(tmp_path, f"config:\n  raylift:target: aws\n{ingress}")
+    assert [problem.split(": ")[1] for problem in said] == [
+        "aws:region",
+        "raylift:ingress.certificateArn",
     ]
 
 

@@ -19,6 +19,7 @@ from infra.pending import (
     useless,
     without_pending,
 )
+from raylift.errors import Denied
 
 REGION = "us-west-2"
 VPC = "aws:ec2/vpc:Vpc"
@@ -102,19 +103,65 @@ def test_a_key_that_somebody_uses_or_that_is_going_is_not_taken(ec2, used):
 
 def test_a_flow_log_is_that_of_the_vpc(ec2):
     vpc, other = _vpc(ec2), _vpc(ec2)
-    role = "arn:aws:iam::123456789012:role/flow-logs"
+    made = _flow_log(ec2, vpc, "/aws/vpc/dev", TAGS)
+    _flow_log(ec2, other, "/security", [{"Key": "owner", "Value": "secops"}])
+    kind = "aws:ec2/flowLog:FlowLog"
+    found = [_looking_for(kind, {"vpcId": ident}) for ident in (vpc, other)]
+    assert found == [made, None]
+
+
+def _flow_log(ec2, vpc, group, tags):
     made = ec2.create_flow_logs(
         ResourceIds=[vpc],
         ResourceType="VPC",
         TrafficType="ALL",
-        LogGroupName="/aws/vpc/dev",
-        DeliverLogsPermissionArn=role,
+        LogGroupName=group,
+        DeliverLogsPermissionArn="arn:aws:iam::123456789012:role/flow-logs",
+        TagSpecifications=[{"ResourceType": "vpc-flow-log", "Tags": tags}],
     )
-    kind = "aws:ec2/flowLog:FlowLog"
-    assert [_looking_for(kind, {"vpcId": ident}) for ident in (vpc, other)] == [
-        made["FlowLogIds"][0],
+    return made["FlowLogIds"][0]
+
+
+def test_a_record_is_ours_where_it_says_what_was_to_be_said(ec2):
+    dns = boto3.client("route53", region_name=REGION)
+    zone = dns.create_hosted_zone(Name="example.com", CallerReference="x")
+    ident = zone["HostedZone"]["Id"].rpartition("/")[2]
+    alias = {
+        "DNSName": "ours.elb.example",
+        "HostedZoneId": "Z1",
+        "EvaluateTargetHealth": False,
+    }
+    proof = {"TTL": 60, "ResourceRecords": [{"Value": "proof.acm.example"}]}
+    for record in (
+        {"Name": "a.example.com", "Type": "A", "AliasTarget": alias},
+        {"Name": "_x.example.com", "Type": "CNAME", **proof},
+    ):
+        change = {"Action": "CREATE", "ResourceRecordSet": record}
+        batch = {"Changes": [change]}
+        dns.change_resource_record_sets(HostedZoneId=ident, ChangeBatch=batch)
+    host = {"zoneId": ident, "name": "a.example.com", "type": "A"}
+    told = {"zoneId": ident, "name": "_x.example.com.", "type": "CNAME"}
+    asked = [
+        host | {"aliases": [{"name": "ours.elb.example"}]},
+        host | {"aliases": [{"name": "another.elb.example"}]},
+        told | {"records": ["proof.acm.example"]},
+        told | {"records": ["another.acm.example"]},
+        host | {"name": "b.example.com", "aliases": [{"name": "ours.elb.example"}]},
+    ]
+    found = [_looking_for("aws:route53/record:Record", inputs) for inputs in asked]
+    assert found == [
+        f"{ident}_a.example.com_A",
+        None,
+        f"{ident}__x.example.com._CNAME",
+        None,
         None,
     ]
+
+
+def test_a_profile_that_is_not_there_is_a_denial():
+    provider = {"inputs": {"region": REGION, "profile": "nobody"}}
+    with pytest.raises(Denied, match="nobody"):
+        BegunInAws("dev", provider)
 
 
 def test_a_certificate_is_found_by_its_domain_and_the_stacks_tag(ec2):

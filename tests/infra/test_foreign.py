@@ -44,6 +44,12 @@ def test_the_operator_of_a_stack_stays_where_others_need_it():
         (clusters, "demo-x1"): OURS,
         (clusters, "chat-x1"): {"ownerReferences": [{"name": "chat"}]},
         (clusters, "batch"): {"labels": {"raylift.io/stack": "another"}},
+        ("/apis/ray.io/v1/rayjobs", "train"): {},
+        (clusters, "train-x1"): {"ownerReferences": [{"name": "train"}]},
     }
     needed = served_by_operator(Lists(found), "demo")
-    assert needed == ["RayService prod/chat", "RayCluster prod/batch"]
+    assert needed == [
+        "RayService prod/chat",
+        "RayCluster prod/batch",
+        "RayJob prod/train",
+    ]

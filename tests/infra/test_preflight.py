@@ -21,6 +21,7 @@ MONITOR = {"observability": {"prometheus": True}}
 NO_INSTALL = {"ray": {"operator": {"install": False}}}
 THERE = FoundOperator("1.6.1", "kuberay")
 OLD = FoundOperator("1.5.0", "kuberay")
+SERVED = {"has_crds": True, "served": ("RayJob prod/train",)}
 NO_CLASS = {"default_storage_class": None, "storage_classes": ()}
 
 LACKS = [
@@ -39,6 +40,13 @@ LACKS = [
         CannotWork,
         "is there already, in namespace kuberay",
     ),
+    (
+        {},
+        {"owns_operator_namespace": False},
+        CannotWork,
+        "namespace 'kuberay-operator' is there already, without an operator",
+    ),
+    ({}, SERVED, CannotWork, "out of sight may run what is there: RayJob prod/train"),
     ({}, NO_CLASS, InputFailed, "required: the cluster has no default StorageClass"),
     (
         {"faultTolerance": {"storageClassName": "fast"}},
@@ -72,7 +80,8 @@ def test_what_is_not_asked_for_may_be_missing():
     poor = {"gpus": 0, "ingress_classes": (), "has_prometheus": False, **NO_CLASS}
     asked = {"faultTolerance": {"gcsStorage": "none"}}
     refuse_what_lacks(_config(asked), dataclasses.replace(FACTS, **poor))
-    refuse_what_lacks(_config({}), dataclasses.replace(FACTS, operator=THERE))
+    found = {"operator": THERE, "owns_operator_namespace": False}
+    refuse_what_lacks(_config({}), dataclasses.replace(FACTS, **found))
 
 
 @pytest.mark.parametrize(

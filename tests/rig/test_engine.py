@@ -42,14 +42,16 @@ def test_what_is_not_chosen_is_asked_for(stack, monkeypatch, case):
             monkeypatch.delenv(name)
         else:
             monkeypatch.setenv(name, value)
-    assert said in stack.raylift("preview", code=code).stderr
+    for words in (["preview"], ["up", "--yes"]):
+        assert said in stack.raylift(*words, code=code).stderr
 
 
 def test_a_wrong_passphrase_is_a_denial(stack, monkeypatch):
     stack.raylift("preview")
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another")
-    refused = stack.raylift("preview", code=8)
-    assert "the passphrase does not fit stack 'refused'" in refused.stderr
+    for words in (["preview"], ["up", "--yes"], ["delete", "--yes"]):
+        refused = stack.raylift(*words, code=8)
+        assert "the passphrase does not fit stack 'refused'" in refused.stderr
     monkeypatch.undo()
 
 
