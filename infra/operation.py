@@ -121,25 +121,19 @@ def told(error: CommandError, stack: str, reasons: Sequence[str] = ()) -> Raylif
         )
     if "passphrase must be set" in text:
         return InputFailed.at("", "PULUMI_CONFIG_PASSPHRASE is not set")
-    if reasons:
-        return _failed(stack, reasons)
     if match := _PLUGIN.search(text):
         name = match[1] or match[2]
         return CannotWork(
             f"Pulumi's plugin for {name} is not installed",
             hint=f"pulumi plugin install resource {name} {_plugin_version(name)}",
         )
-    if _UNREACHABLE.search(text):
+    if not reasons and _UNREACHABLE.search(text):
         return Unreachable(
             f"the place of Pulumi's state does not answer: {_last_line(text)}",
             hint="pulumi stack ls asks it too",
         )
-    return _failed(stack, [_last_line(text)])
-
-
-def _failed(stack: str, reasons: Sequence[str]) -> RayliftError:
     return RayliftError(
-        "\n".join(dict.fromkeys(reasons)),
+        "\n".join(dict.fromkeys(reasons or [_last_line(text)])),
         hint=f"raylift up -s {stack} goes on where this run ended",
     )
 
