@@ -12,13 +12,22 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pulumi.automation import CommandResult
+from pulumi.automation.errors import CommandError
 
 from infra.aws.account import Account, caller_cidr
 from infra.aws.eks_token import credential
 from infra.aws.subnets import share_out
 from infra.backend import backend_of, environment, holder_of
+from infra.operation import told
 from infra.steps import Steps
-from raylift.errors import CannotWork, Denied, InputFailed
+from raylift.errors import (
+    CannotWork,
+    Denied,
+    InputFailed,
+    RayliftError,
+    Unreachable,
+)
 
 LOCKED = (
     "error: the stack is currently locked by 1 lock(s). Either wait for the other"
@@ -174,6 +183,21 @@ def test_the_tree_has_what_runs_below_its_kind_with_what_there_will_be():
     assert rows() == ["aws:ec2  1 of 2", "aws:eks  0 of 1"]
     wanted.clear()  # a delete has no plan
     assert rows() == []
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "kuberay-operator: Get https://charts.example/index.yaml: no such host",
+        "packages: operation error S3: CreateBucket: 403 AccessDenied",
+    ],
+)
+def test_what_fails_for_a_resource_says_nothing_of_the_backend(reason):
+    """The command line repeats what the engine told of each resource."""
+    failed = CommandError(CommandResult(f"error: {reason}", "", 255))
+    assert type(told(failed, "demo", [reason])) is RayliftError
+    assert str(told(failed, "demo", [reason])) == reason
+    assert isinstance(told(failed, "demo"), Unreachable)
 
 
 FAILED = (
