@@ -8,13 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from raylift.errors import (
-    CannotWork,
-    Denied,
-    InputFailed,
-    RayliftError,
-    Unreachable,
-)
+from raylift.errors import CannotWork, Denied, InputFailed, Unreachable
 from raylift.wording import did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -67,8 +61,6 @@ def _as_bad_input() -> Iterator[None]:
     """Whatever lightkube raises for a kubeconfig that is none, or not a whole one."""
     try:
         yield
-    except RayliftError:
-        raise
     except Exception as error:  # noqa: BLE001 it raises whatever its parts do
         text = printable(f"not usable: {_named(error)}", limit=200)
         raise InputFailed.at("raylift:kubernetes.kubeconfig", text) from None
@@ -128,7 +120,7 @@ class Api:
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 JSON
         """What is at a path; None where nothing is."""
         answer = self.ask("GET", path, params=query)
-        return None if answer.status_code == _GONE else _told(answer).json()
+        return None if answer.status_code == _GONE else _json(answer)
 
     def items(self, path: str, **query: str) -> list[Any]:
         """Objects of a list; none where the cluster does not have their kind."""
@@ -137,7 +129,7 @@ class Api:
 
     def create(self, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 JSON
         """The object that came of a body."""
-        return _told(self.ask("POST", path, json=body)).json()
+        return _json(self.ask("POST", path, json=body))
 
     def patch(self, path: str, body: dict[str, Any], kind: str, **query: str) -> bool:
         """Change an object by a patch of a kind, such as `merge-patch+json`.
@@ -164,6 +156,16 @@ class Api:
         except (ConfigError, OSError, ValueError, KeyError) as error:  # of its plugin
             text = printable(_named(error), limit=200)
             raise Denied(f"no token for the Kubernetes API server: {text}") from None
+
+
+def _json(answer: httpx2.Response) -> Any:  # noqa: ANN401
+    try:
+        return _told(answer).json()
+    except ValueError:
+        raise CannotWork(
+            f"{answer.url.host} answers, but not as a Kubernetes API server does",
+            hint="kubectl cluster-info",
+        ) from None
 
 
 def _told(answer: httpx2.Response) -> httpx2.Response:

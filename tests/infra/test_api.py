@@ -21,6 +21,7 @@ ANSWERS = {
     "/conflict": (409, STATUS),
     "/invalid": (422, STATUS),
     "/busy": (503, STATUS),
+    "/portal": (200, "<html>Welcome</html>"),
     "/proxy": (502, "<html>\x1b[31mbad gateway</html>"),
 }
 
@@ -95,6 +96,12 @@ def test_a_refusal_is_an_error_with_the_servers_reason(api, path, error, text):
         with pytest.raises(error, match=text) as caught:
             ask()
         assert "\x1b" not in str(caught.value)
+
+
+def test_a_server_that_is_no_api_server_is_told(api):
+    for ask in (lambda: api.items("/portal"), lambda: api.create("/portal", {})):
+        with pytest.raises(CannotWork, match=r"127\.0\.0\.1 answers, but not as"):
+            ask()
 
 
 @pytest.mark.parametrize("path", ["/gone", "/conflict"])
