@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import time
+import uuid
 
 import psutil
 import pytest
@@ -162,8 +164,15 @@ def talkative_raylift() -> str:
 
 
 def test_reading_commands_start_no_process_that_stays(talkative):
-    before = {p.pid for p in psutil.process_iter() if p.name() != "ray::IDLE"}
-    talkative.run("status")
-    talkative.run("logs")
-    names = {p.name() for p in psutil.process_iter() if p.pid not in before}
-    assert not {n for n in names if n.startswith("raylift")}
+    marked = {"RAYLIFT_TEST_READING": uuid.uuid4().hex}
+    reading = dataclasses.replace(talkative, environment=marked)
+    reading.run("status")
+    reading.run("logs")
+    assert [p.name() for p in psutil.process_iter() if _carries(p, marked)] == []
+
+
+def _carries(process, marked):
+    try:
+        return marked.items() <= process.environ().items()
+    except psutil.Error:  # it has ended, or is not ours to look at
+        return False
