@@ -14,7 +14,7 @@ from infra.aws.begun import BegunInAws
 from infra.kubernetes.api import Api, access, access_by
 from infra.kubernetes.begun import BegunInCluster
 from infra.kubernetes.config import Kubernetes
-from infra.pending import begun, half_made
+from infra.pending import begun, half_made, resources_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def look_for(
     Raises:
         Denied, Unreachable: AWS or the cluster does not say.
     """
-    resources = (state.deployment or {}).get("resources") or []
+    resources = resources_of(state)
     known = {resource["id"] for resource in resources if resource.get("id")}
     providers = {f"{r['urn']}::{r.get('id')}": r for r in resources}
     with contextlib.ExitStack() as opened:
@@ -62,10 +62,11 @@ def _found(
 def _looking(
     stack: str, provider: dict[str, Any] | None, opened: contextlib.ExitStack
 ) -> BegunInAws | BegunInCluster | None:
-    kind = provider["type"] if provider else ""
-    if provider and kind == "pulumi:providers:aws":
+    if provider is None:
+        return None
+    if provider["type"] == "pulumi:providers:aws":
         return BegunInAws(stack, provider)
-    if provider and kind == "pulumi:providers:kubernetes":
+    if provider["type"] == "pulumi:providers:kubernetes":
         api = opened.enter_context(Api(_access(provider["inputs"])))
         return BegunInCluster(stack, api)
     return None

@@ -11,15 +11,15 @@ import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pulumi
-from pulumi.automation.errors import CommandError, StackNotFoundError
+from pulumi.automation.errors import StackNotFoundError
 
 from infra.kubernetes.api import Api, access, access_by
 from infra.kubernetes.config import KubernetesConfig
 from infra.kubernetes.facts import uid_of
 from infra.kubernetes.foreign import foreign_objects, served_by_operator
 from infra.kubernetes.head import RayServiceWatch, Seen
-from infra.operation import Operation, exported, silent, told
-from infra.pending import protected
+from infra.operation import Operation, read, silent
+from infra.pending import protected, resources_of
 from infra.program import build, found, read_config, settings
 from infra.stack_file import load_stack_file
 from infra.steps import STATEFUL, Steps
@@ -131,7 +131,7 @@ class PulumiStack:
         kept = self._kept()
         if kept is None:
             return False
-        state = exported(self._api)
+        state = read(self._api, self._api.export_stack)
         if isinstance(self.config, KubernetesConfig):
             with Api(access(self.config.kubernetes)) as api:
                 self._refuse_another_cluster(kept, uid_of(api))
@@ -198,8 +198,7 @@ class PulumiStack:
         self, state: automation.Deployment, config: KubernetesConfig, api: Api
     ) -> None:
         """Keep what others have in the stack's namespace, or run by its operator."""
-        resources = (state.deployment or {}).get("resources") or []
-        urns = [resource["urn"] for resource in resources]
+        urns = [resource["urn"] for resource in resources_of(state)]
         namespace = config.kubernetes.namespace
         if any(urn.endswith(_NAMESPACE) for urn in urns) and (
             others := foreign_objects(api, namespace, self.name)
@@ -253,11 +252,9 @@ class PulumiStack:
     def _kept(self) -> dict[str, Any] | None:
         """The outputs in the stack's state; None where there is no such state."""
         try:
-            return _values(self._api.outputs())
+            return _values(read(self._api, self._api.outputs))
         except StackNotFoundError:
             return None
-        except CommandError as error:
-            raise told(error, self.name) from None
 
     def _created(self) -> dict[str, Any]:
         """The outputs of the stack, which is made in the backend where it is new."""

@@ -138,15 +138,15 @@ def told(error: CommandError, stack: str, reasons: Sequence[str] = ()) -> Raylif
     )
 
 
-def exported(api: automation.Stack) -> automation.Deployment:
-    """The state of a stack; a read takes no lock.
+def read(api: automation.Stack, question: Callable[[], T]) -> T:
+    """What the backend says of a stack: its outputs, its state. It takes no lock.
 
     Raises:
-        RayliftError: the backend does not give it.
+        RayliftError: the backend does not say.
         StackNotFoundError: it has no such stack.
     """
     try:
-        return api.export_stack()
+        return question()
     except StackNotFoundError:
         raise
     except CommandError as error:

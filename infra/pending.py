@@ -13,6 +13,11 @@ _KEY = "pending_operations"
 _CUT_OFF = "a run was cut off while this was made"
 
 
+def resources_of(state: Deployment) -> list[dict[str, Any]]:
+    """What an exported state has; Pulumi leaves the list out where it is empty."""
+    return (state.deployment or {}).get("resources") or []
+
+
 def pending(state: Deployment) -> list[str]:
     """What was being done, as `creating aws:ec2/vpc:Vpc vpc`."""
     return [_words(operation) for operation in _operations(state)]
@@ -59,7 +64,7 @@ def useless(state: Deployment) -> list[str]:
     """URNs of what `half_made` has marked and the next run would not delete anyway."""
     return [
         resource["urn"]
-        for resource in _resources(state)
+        for resource in resources_of(state)
         if resource.get("initErrors") == [_CUT_OFF] and not resource.get("delete")
     ]
 
@@ -69,7 +74,7 @@ def ending(state: Deployment) -> list[str]:
 
     Not what is deleted because something took its place: that has the same URN.
     """
-    resources, operations = _resources(state), _operations(state)
+    resources, operations = resources_of(state), _operations(state)
     needed = {urn for resource in resources for urn in _stands_on(resource)}
     replaced = {resource["urn"] for resource in resources if resource.get("delete")}
     begun = [o["resource"]["urn"] for o in operations if o["type"] == "deleting"]
@@ -84,7 +89,7 @@ def _stands_on(resource: dict[str, Any]) -> Iterator[str]:
 
 def there(state: Deployment, urns: Iterable[str]) -> list[str]:
     """Those of the URNs that the state has."""
-    known = {resource["urn"] for resource in _resources(state)}
+    known = {resource["urn"] for resource in resources_of(state)}
     return [urn for urn in urns if urn in known]
 
 
@@ -92,7 +97,7 @@ def unread(state: Deployment) -> list[str]:
     """URNs of resources taken over of which nothing has been read yet."""
     return [
         resource["urn"]
-        for resource in _resources(state)
+        for resource in resources_of(state)
         if resource.get("importID")
         and resource.get("outputs", {}) == resource.get("inputs", {})
     ]
@@ -101,7 +106,7 @@ def unread(state: Deployment) -> list[str]:
 def protected(state: Deployment) -> list[str]:
     """What must not be deleted, as `aws:ec2/vpc:Vpc vpc`."""
     return [
-        _name(resource) for resource in _resources(state) if resource.get("protect")
+        _name(resource) for resource in resources_of(state) if resource.get("protect")
     ]
 
 
@@ -115,7 +120,3 @@ def _name(resource: dict[str, Any]) -> str:
 
 def _operations(state: Deployment) -> list[dict[str, Any]]:
     return (state.deployment or {}).get(_KEY) or []
-
-
-def _resources(state: Deployment) -> list[dict[str, Any]]:
-    return (state.deployment or {}).get("resources") or []

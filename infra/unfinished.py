@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from infra.begun import look_for
-from infra.operation import exported, locked
+from infra.operation import locked, read
 from infra.pending import ending, pending, there, unread, useless, without_pending
 from raylift.errors import RayliftError
 
@@ -27,22 +27,22 @@ def finish(api: Stack, say: Say, *, operation: Callable[[], Operation]) -> None:
     Raises:
         Conflict: that run goes on.
     """
-    state = exported(api)
+    state = read(api, api.export_stack)
     for what in pending(state):
         if not what.startswith("creating"):
             say(f"a run was cut off while {what}: done again where needed")
     if urns := ending(state):
         _remove(api, urns, operation)
-        state = exported(api)
+        state = read(api, api.export_stack)
     if pending(state):
         found = look_for(api.name, state, say)
-        if exported(api).deployment != state.deployment:
+        if read(api, api.export_stack).deployment != state.deployment:
             raise locked(api.name, "")
         state = without_pending(state, found)
         operation().call(api.import_stack, state)
     if urns := useless(state):
         _remove(api, urns, operation)
-        state = exported(api)
+        state = read(api, api.export_stack)
     if urns := unread(state):
         operation().run(api.refresh, target=urns)
 
@@ -55,7 +55,7 @@ def _remove(api: Stack, urns: list[str], operation: Callable[[], Operation]) -> 
     try:
         operation().run(api.destroy, target=urns, refresh=True)
     except RayliftError:
-        left = there(exported(api), urns)
+        left = there(read(api, api.export_stack), urns)
         if left == urns:
             raise
         if left:

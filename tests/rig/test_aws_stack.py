@@ -123,6 +123,14 @@ def _releases(api):
     return {each["name"]: each["status"] for each in labels}
 
 
+def _wait_for_chart(api, status, *, seconds):
+    wait_until(
+        lambda: _releases(api).get("kuberay-operator") == status,
+        seconds=seconds,
+        every=0.02,
+    )
+
+
 def _until_said(running, pattern):
     said = ""
     for line in running.stdout:
@@ -161,11 +169,7 @@ def test_charts_and_plain_pulumi_that_are_killed_are_finished_by_the_next_up(
     _killed_pulumi(dev)
     slowly.setenv("K8SFAKE_SECONDS", "60")  # for no plugin to end it after the kill
     running = dev.start("up", "--yes")
-    wait_until(
-        lambda: _releases(api).get("kuberay-operator") == "pending-install",
-        seconds=60,
-        every=0.05,
-    )
+    _wait_for_chart(api, "pending-install", seconds=60)
     _kill(running)
     slowly.undo()
     dev.raylift("up", "--yes")
@@ -209,11 +213,7 @@ def test_another_key_would_replace_the_cluster_and_is_refused(dev):
 
 def test_a_delete_that_is_killed_is_finished_by_the_next(dev, api, slowly):
     running = dev.start("delete", "--yes")
-    wait_until(
-        lambda: _releases(api).get("kuberay-operator") == "uninstalling",
-        seconds=90,
-        every=0.02,
-    )
+    _wait_for_chart(api, "uninstalling", seconds=90)
     _kill(running)
     assert "kuberay-operator" not in _releases(api)  # unseen by the state
     running = dev.start("delete", "--yes")
