@@ -110,8 +110,16 @@ class Holder:
         )
 
     def is_dead(self) -> bool:
-        """Whether it was a process of this machine that is gone."""
-        return self.host == socket.gethostname() and not psutil.pid_exists(self.pid)
+        """Whether it was a process of this machine that is gone.
+
+        One that nobody has waited for is: the first process of a container may never.
+        """
+        if self.host != socket.gethostname():
+            return False
+        try:
+            return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
 
     def _age(self) -> str:
         try:

@@ -6,12 +6,15 @@ import base64
 import json
 import os
 import socket
+import subprocess
 import urllib.parse
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from project import wait_until
 from pulumi.automation import CommandResult
 from pulumi.automation.errors import CommandError
 
@@ -50,6 +53,16 @@ def test_only_a_process_of_this_machine_can_be_known_to_be_dead():
     assert holder_of(LOCKED.format(user="a", host=here, pid=gone)).is_dead()
     assert not holder_of(LOCKED.format(user="a", host=here, pid=os.getpid())).is_dead()
     assert not holder_of(LOCKED.format(user="a", host="laptop", pid=gone)).is_dead()
+
+
+def test_a_holder_that_nobody_has_waited_for_is_dead():
+    ended = subprocess.Popen(["true"])
+    holder = holder_of(
+        LOCKED.format(user="a", host=socket.gethostname(), pid=ended.pid)
+    )
+    wait_until(holder.is_dead, seconds=10)
+    assert psutil.pid_exists(ended.pid)
+    ended.wait()
 
 
 def _event(op, diffs=()):

@@ -1,6 +1,7 @@
 """The provider double `aws`: the real engine makes, changes and destroys every type."""
 
 import contextlib
+import gc
 import os
 import pathlib
 import signal
@@ -35,6 +36,7 @@ def double(tmp_path, monkeypatch):
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         yield tmp_path
+    gc.collect()  # what is left is told here, not in a test of another module
 
 
 def counted(what):
