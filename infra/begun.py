@@ -1,7 +1,7 @@
-"""What a killed run had begun to create: looked for, and handed to the state.
+"""What a killed run had begun: looked for where it would be.
 
-Pulumi knows of it only that it was begun. Made once more, it would be refused for its
-name, or be there twice and cost money unseen.
+Of what it was creating, Pulumi knows only that it was begun. Made once more, it would
+be refused for its name, or be there twice and cost money unseen.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from infra.aws.begun import BegunInAws
 from infra.kubernetes.api import Api, access, access_by
-from infra.kubernetes.begun import BegunInCluster
+from infra.kubernetes.begun import CHART, BegunInCluster
 from infra.kubernetes.config import Kubernetes
-from infra.pending import begun, half_made, resources_of
+from infra.pending import begun, half_made, resources_of, unsure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    _Place = BegunInAws | BegunInCluster | None
 
     from pulumi.automation import Deployment
 
@@ -30,27 +32,46 @@ def look_for(
     Raises:
         Denied, Unreachable: AWS or the cluster does not say.
     """
-    resources = resources_of(state)
-    known = {resource["id"] for resource in resources if resource.get("id")}
-    providers = {f"{r['urn']}::{r.get('id')}": r for r in resources}
+    known = {each["id"] for each in resources_of(state) if each.get("id")}
+    with _places(stack, state) as place_of:
+        return list(_found(begun(state), known, place_of, say))
+
+
+def free(stack: str, state: Deployment) -> None:
+    """Let the charts be changed once more whose change was cut off.
+
+    Raises:
+        Denied, Unreachable: the cluster does not let that be done.
+    """
+    charts = [each for each in unsure(state) if each["type"] == CHART]
+    with _places(stack, state) as place_of:
+        for chart in charts:
+            if isinstance(place := place_of(chart), BegunInCluster):
+                place.free(chart["inputs"])
+
+
+@contextlib.contextmanager
+def _places(
+    stack: str, state: Deployment
+) -> Iterator[Callable[[dict[str, Any]], _Place]]:
+    """Where a resource is, by its provider; each is asked for its access once."""
+    providers = {f"{r['urn']}::{r.get('id')}": r for r in resources_of(state)}
     with contextlib.ExitStack() as opened:
-        looking = functools.cache(
-            lambda ref: _looking(stack, providers.get(ref), opened)
-        )
-        return list(_found(begun(state), known, looking, say))
+        place = functools.cache(lambda ref: _place(stack, providers.get(ref), opened))
+        yield lambda resource: place(resource.get("provider", ""))
 
 
 def _found(
     begun: dict[str, dict[str, Any]],
     known: set[str],
-    looking: Callable[[str], Any],
+    place_of: Callable[[dict[str, Any]], _Place],
     say: Callable[[str], None],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     for words, resource in begun.items():
-        place = looking(resource.get("provider", ""))
+        place = place_of(resource)
         kind, inputs = resource["type"], resource.get("inputs", {})
         ident = place.find(kind, inputs, known) if place else None
-        if ident is None:
+        if place is None or ident is None:
             say(f"a run was cut off while {words}: made anew")
             continue
         say(f"a run was cut off while {words}: {ident} is taken over if it is there")
@@ -59,9 +80,9 @@ def _found(
         yield ident, resource if usable else half_made(resource)
 
 
-def _looking(
+def _place(
     stack: str, provider: dict[str, Any] | None, opened: contextlib.ExitStack
-) -> BegunInAws | BegunInCluster | None:
+) -> _Place:
     if provider is None:
         return None
     if provider["type"] == "pulumi:providers:aws":

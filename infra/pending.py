@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _KEY = "pending_operations"
 _CUT_OFF = "a run was cut off while this was made"
+_UNSURE = "a run was cut off while this was changed"
 
 
 def resources_of(state: Deployment) -> list[dict[str, Any]]:
@@ -27,8 +28,7 @@ def begun(state: Deployment) -> dict[str, dict[str, Any]]:
     """Resources that were being created, by their words; no ID is known."""
     return {
         _words(operation): operation["resource"]
-        for operation in _operations(state)
-        if operation["type"] == "creating"
+        for operation in _operations(state, "creating")
     }
 
 
@@ -37,12 +37,18 @@ def without_pending(
 ) -> Deployment:
     """The state with no operation pending.
 
-    `found` are resources of `begun` that are there, with their IDs. They become the
-    stack's, with what was asked for until a refresh says what is (`unread`). One whose
-    place is taken by what it was to replace goes with the next run.
+    What was being changed is marked (`unsure`): the next run changes it whether the
+    program has or not. `found` are resources of `begun` that are there, with their
+    IDs. They become the stack's, with what was asked for until a refresh says what is
+    (`unread`). One whose place is taken by what it was to replace goes with the next
+    run.
     """
     deployment = {k: v for k, v in (state.deployment or {}).items() if k != _KEY}
-    resources = list(deployment.get("resources") or ())
+    changed = {o["resource"]["urn"] for o in _operations(state, "updating")}
+    resources = [
+        {**r, "initErrors": [_UNSURE]} if r["urn"] in changed else r
+        for r in resources_of(state)
+    ]
     taken = {resource["urn"] for resource in resources}
     for ident, resource in found:
         entry = {**resource, "id": ident, "importID": ident}
@@ -69,15 +75,20 @@ def useless(state: Deployment) -> list[str]:
     ]
 
 
+def unsure(state: Deployment) -> list[dict[str, Any]]:
+    """Resources that may be as they were, as they were to be, or between."""
+    return [r for r in resources_of(state) if r.get("initErrors") == [_UNSURE]]
+
+
 def ending(state: Deployment) -> list[str]:
     """URNs of what was being deleted, is in the state still, and nothing stands on.
 
     Not what is deleted because something took its place: that has the same URN.
     """
-    resources, operations = resources_of(state), _operations(state)
+    resources = resources_of(state)
     needed = {urn for resource in resources for urn in _stands_on(resource)}
     replaced = {resource["urn"] for resource in resources if resource.get("delete")}
-    begun = [o["resource"]["urn"] for o in operations if o["type"] == "deleting"]
+    begun = [o["resource"]["urn"] for o in _operations(state, "deleting")]
     return [urn for urn in there(state, begun) if urn not in needed | replaced]
 
 
@@ -118,5 +129,7 @@ def _name(resource: dict[str, Any]) -> str:
     return f"{resource['type']} {resource['urn'].rsplit('::', 1)[-1]}"
 
 
-def _operations(state: Deployment) -> list[dict[str, Any]]:
-    return (state.deployment or {}).get(_KEY) or []
+def _operations(state: Deployment, kind: str = "") -> list[dict[str, Any]]:
+    """Pending operations: those of a kind, or all."""
+    found = (state.deployment or {}).get(_KEY) or []
+    return [operation for operation in found if kind in ("", operation["type"])]

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra.begun import look_for
+from infra.begun import free, look_for
 from infra.operation import locked, read
-from infra.pending import ending, pending, there, unread, useless, without_pending
+from infra.pending import (
+    ending,
+    pending,
+    there,
+    unread,
+    useless,
+    without_pending,
+)
 from raylift.errors import RayliftError
 
 if TYPE_CHECKING:
@@ -40,6 +47,7 @@ def finish(api: Stack, say: Say, *, operation: Callable[[], Operation]) -> None:
             raise locked(api.name, "")
         state = without_pending(state, found)
         operation().call(api.import_stack, state)
+    free(api.name, state)
     if urns := useless(state):
         _remove(api, urns, operation)
         state = read(api, api.export_stack)

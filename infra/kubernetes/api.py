@@ -144,6 +144,12 @@ class Api:
         _told(answer)
         return True
 
+    def delete(self, path: str) -> None:
+        """Take an object away, if it is there."""
+        answer = self.ask("DELETE", path)
+        if answer.status_code != _GONE:
+            _told(answer)
+
     def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:  # noqa: ANN401 httpx2's
         """An answer, whatever its status."""
         import httpx2

@@ -10,7 +10,8 @@ from infra.kubernetes.ray_service import STACK_LABEL
 if TYPE_CHECKING:
     from infra.kubernetes.api import Api
 
-_HELM = "kubernetes:helm.sh/v3:Release"
+CHART = "kubernetes:helm.sh/v3:Release"
+_HELD = "status in (pending-upgrade,pending-rollback)"
 
 
 class BegunInCluster:
@@ -22,7 +23,7 @@ class BegunInCluster:
 
     def find(self, kind: str, inputs: dict[str, Any], _: set[str]) -> str | None:
         """The ID of what was to be made of these inputs, if it is there and ours."""
-        if kind == _HELM:
+        if kind == CHART:
             return self._release(inputs)
         found = self._api.get(_path(inputs))
         labels = found["metadata"].get("labels", {}) if found else {}
@@ -32,14 +33,29 @@ class BegunInCluster:
 
     def becomes_usable(self, kind: str, _: str) -> bool:
         """A chart may be half installed; an object is there or not."""
-        return bool(kind != _HELM)
+        return bool(kind != CHART)
+
+    def free(self, inputs: dict[str, Any]) -> None:
+        """Take away a chart's revision that never came to be.
+
+        While there is one, Helm refuses to touch the chart.
+        """
+        for revision in self._revisions(inputs, f",{_HELD}"):
+            self._api.delete(f"{_secrets(inputs)}/{revision['metadata']['name']}")
 
     def _release(self, inputs: dict[str, Any]) -> str | None:
-        """Helm keeps what it has installed in Secrets."""
-        named = {"labelSelector": f"owner=helm,name={inputs['name']}"}
-        path = f"/api/v1/namespaces/{inputs['namespace']}/secrets"
-        is_there = bool(self._api.items(path, **named))
-        return f"{inputs['namespace']}/{inputs['name']}" if is_there else None
+        """The chart, if Helm has begun it."""
+        name = f"{inputs['namespace']}/{inputs['name']}"
+        return name if self._revisions(inputs) else None
+
+    def _revisions(self, inputs: dict[str, Any], more: str = "") -> list[Any]:
+        """What Helm has installed of a chart; it keeps that in Secrets."""
+        selector = f"owner=helm,name={inputs['name']}{more}"
+        return self._api.items(_secrets(inputs), labelSelector=selector)
+
+
+def _secrets(inputs: dict[str, Any]) -> str:
+    return f"/api/v1/namespaces/{inputs['namespace']}/secrets"
 
 
 def _identifier(metadata: dict[str, Any]) -> str:

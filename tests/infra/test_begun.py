@@ -16,6 +16,7 @@ from infra.pending import (
     pending,
     there,
     unread,
+    unsure,
     useless,
     without_pending,
 )
@@ -193,7 +194,9 @@ def test_what_is_found_is_the_stacks_until_more_is_read_of_it():
     assert [words.split()[-1] for words in begun(state)] == ["new", "old"]
     found = [(f"vpc-{2 + i}", found) for i, found in enumerate(begun(state).values())]
     after = without_pending(state, found)
-    _, new, instead = after.deployment["resources"]
+    changed, new, instead = after.deployment["resources"]
+    assert unsure(after) == [changed]
+    assert (changed["id"], changed["outputs"]) == ("vpc-1", {"a": 1, "arn": "x"})
     assert (new["id"], new["outputs"]) == ("vpc-2", {"a": 1})
     assert (instead["id"], instead["delete"]) == ("vpc-3", True)
     assert pending(after) == []

@@ -178,6 +178,24 @@ def test_charts_and_plain_pulumi_that_are_killed_are_finished_by_the_next_up(
     _assert_settled(dev)
 
 
+def test_a_chart_whose_change_is_killed_is_changed_by_the_next_up(dev, api, slowly):
+    """Also where the file is as it was before that change."""
+    text = dev.file.read_text(encoding="utf-8")
+    gates = "[{name: RayMultiHostIndexing, enabled: true}]"
+    changed = f"  raylift:ray: {{operator: {{featureGates: {gates}}}}}\n"
+    slowly.setenv("K8SFAKE_SECONDS", "60")
+    dev.write(text + changed)
+    running = dev.start("up", "--yes")
+    _wait_for_chart(api, "pending-upgrade", seconds=60)
+    _kill(running)
+    slowly.undo()
+    dev.write(text)
+    said = dev.raylift("up", "--yes").stdout
+    assert "change kubernetes:helm.sh/v3:Release kuberay-operator" in said
+    assert set(_releases(api).values()) == {"deployed"}
+    _assert_settled(dev)
+
+
 def test_a_change_of_the_file_changes_what_it_names_and_nothing_else(dev):
     text = dev.file.read_text(encoding="utf-8").replace("maxSize: 2\n", "maxSize: 3\n")
     group = "    - {name: a10g, instanceTypes: [g5.xlarge], maxSize: 1}\n"
