@@ -11,10 +11,9 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from infra.aws.begun import BegunInAws
-from infra.kubernetes.api import Api, access, access_by
 from infra.kubernetes.begun import CHART, BegunInCluster
-from infra.kubernetes.config import Kubernetes
 from infra.pending import begun, half_made, resources_of, unsure
+from raylift.kubernetes import Api, access, access_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,4 +96,4 @@ def _access(inputs: dict[str, Any]) -> Any:  # noqa: ANN401 lightkube's SingleCo
     text = inputs.get("kubeconfig")
     if text and text.startswith("{"):
         return access_by(text)
-    return access(Kubernetes(kubeconfig=text, context=inputs.get("context")))
+    return access(text, inputs.get("context"))

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pulumi
 from pulumi.automation.errors import StackNotFoundError
 
-from infra.kubernetes.api import Api, access, access_by
 from infra.kubernetes.config import KubernetesConfig
 from infra.kubernetes.facts import uid_of
 from infra.kubernetes.foreign import foreign_objects, served_by_operator
@@ -26,6 +25,7 @@ from infra.steps import STATEFUL, Steps
 from infra.unfinished import finish
 from infra.workspace import create, stack_in
 from raylift.errors import CannotWork, Denied, LeftBehind, RayliftError, Unreachable
+from raylift.kubernetes import Api, access, access_by
 from raylift.outputs import ClusterOutputs
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class PulumiStack:
             return False
         state = read(self._api, self._api.export_stack)
         if isinstance(self.config, KubernetesConfig):
-            with Api(access(self.config.kubernetes)) as api:
+            with _users_api(self.config) as api:
                 self._refuse_another_cluster(kept, uid_of(api))
                 self._refuse_foreign(state, self.config, api)
         if guarded := protected(state):
@@ -169,7 +169,7 @@ class PulumiStack:
     def _api_server(self, outputs: ClusterOutputs) -> Api:
         """The cluster, by the stack's own kubeconfig or by the user's."""
         if isinstance(self.config, KubernetesConfig):
-            return Api(access(self.config.kubernetes))
+            return _users_api(self.config)
         return Api(access_by(outputs.kubeconfig))
 
     def _seen(self, kept: Mapping[str, Any]) -> Seen:
@@ -265,6 +265,11 @@ class PulumiStack:
         if kept is None:
             self._operation().call(create, self._api)
         return kept or {}
+
+
+def _users_api(config: KubernetesConfig) -> Api:
+    named = config.kubernetes
+    return Api(access(named.kubeconfig, named.context))
 
 
 def _values(outputs: automation.OutputMap) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from infra.kubernetes.ray_service import STACK_LABEL
 
 if TYPE_CHECKING:
-    from infra.kubernetes.api import Api
+    from raylift.kubernetes import Api
 
 CHART = "kubernetes:helm.sh/v3:Release"
 _HELD = "status in (pending-upgrade,pending-rollback)"

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from infra.kubernetes.api import Api, access
 from infra.kubernetes.foreign import served_by_operator
 from infra.kubernetes.gpu import GPU_RESOURCE
 from infra.kubernetes.ray_service import STACK_LABEL
+from raylift.kubernetes import Api, access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ def facts_of(config: KubernetesConfig, stack: str) -> Facts:
         InputFailed: the context is not there.
         Unreachable, Denied, CannotWork: as Api.
     """
-    entry = access(config.kubernetes)
+    entry = access(config.kubernetes.kubeconfig, config.kubernetes.context)
     with Api(entry) as api:
         return _read(api, config, stack, entry.context_name)
 

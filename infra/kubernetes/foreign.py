@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from infra.kubernetes.ray_service import STACK_LABEL
 
 if TYPE_CHECKING:
-    from infra.kubernetes.api import Api
+    from raylift.kubernetes import Api
 
 # Kinds that somebody made; pods, ReplicaSets and the like belong to one of them.
 _KINDS = {

@@ -20,7 +20,7 @@ from raylift.errors import CannotWork, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infra.kubernetes.api import Api
+    from raylift.kubernetes import Api
 
 # Who owns spec.serveConfigV2; Pulumi owns the rest.
 DEPLOYER = "raylift"

@@ -8,9 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from infra.kubernetes.api import Api, access, access_by
-from infra.kubernetes.config import Kubernetes
 from raylift.errors import CannotWork, Denied, InputFailed, Unreachable
+from raylift.kubernetes import Api, access, access_by
 
 STATUS = {"kind": "Status", "message": "nodes is forbidden: no"}
 ANSWERS = {
@@ -167,20 +166,20 @@ def test_a_kubeconfig_that_is_of_no_use_is_bad_input(tmp_path, url, case):
     whole = kubeconfig(url.replace("http:", "https:"), token="t")
     path.write_text(change if isinstance(change, str) else change(whole))
     with pytest.raises(InputFailed, match=r"raylift:kubernetes\.(kubeconfig|context)"):
-        Api(access(Kubernetes(kubeconfig=str(path))))
+        Api(access(str(path), None))
 
 
 def test_a_context_that_is_not_there_names_those_that_are(tmp_path, url):
     path = tmp_path / "config"
     path.write_text(kubeconfig(url))
-    assert access(Kubernetes(kubeconfig=str(path))).cluster.server == url
+    assert access(str(path), None).cluster.server == url
     with pytest.raises(
         InputFailed, match=r"'hree' is not in .* did you mean here"
     ) as e:
-        access(Kubernetes(kubeconfig=str(path), context="hree"))
+        access(str(path), "hree")
     assert e.value.hint == "contexts here: here"
 
 
 def test_a_kubeconfig_that_is_not_there_is_told(tmp_path):
     with pytest.raises(InputFailed, match=r"kubernetes\.kubeconfig"):
-        access(Kubernetes(kubeconfig=str(tmp_path / "none")))
+        access(str(tmp_path / "none"), None)

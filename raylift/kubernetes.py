@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lightkube import KubeConfig
     from lightkube.config.kubeconfig import SingleConfig
 
-    from infra.kubernetes.config import Kubernetes
 
 _SECONDS = 10
 _PLUGIN_API = "client.authentication.k8s.io/v1beta1"
@@ -27,15 +26,17 @@ _GONE, _CONFLICT = 404, 409
 _REFUSED, _BUSY = (401, 403), (429, 500, 502, 503, 504)
 
 
-def access(named: Kubernetes) -> SingleConfig:
+def access(kubeconfig: str | None, context: str | None) -> SingleConfig:
     """The cluster that a stack file names, as the kubeconfig describes it.
+
+    None is what kubectl would take.
 
     Raises:
         InputFailed: there is no such kubeconfig or context.
     """
     with _as_bad_input():
-        loaded = _loaded(named.kubeconfig)
-    wanted = named.context or loaded.current_context
+        loaded = _loaded(kubeconfig)
+    wanted = context or loaded.current_context
     if wanted not in loaded.contexts:
         known = sorted(loaded.contexts)
         text = f"'{wanted}' is not in the kubeconfig" if wanted else "none is current"
