@@ -29,7 +29,7 @@ from raylift.kubernetes import Api, access, access_by
 from raylift.outputs import ClusterOutputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from pulumi import automation
@@ -92,7 +92,7 @@ class PulumiStack:
         if slowest := operation.steps.slowest():
             progress(f"slowest: {slowest}")
         outputs = ClusterOutputs.of(_values(result.outputs))
-        with self._api_server(outputs) as api:
+        with self.api_server(outputs) as api:
             watch = RayServiceWatch(api, outputs.namespace, self.name)
             watch.wait(before, say=progress)
         return outputs
@@ -120,13 +120,12 @@ class PulumiStack:
             )
         return ClusterOutputs.of(kept)
 
-    def destroy(self, *, progress: Say) -> bool:
-        """Remove everything, in the order that the dependencies say.
+    def may_go(self) -> bool:
+        """Whether there is anything to destroy, and nothing to say against it.
 
         Raises:
             CannotWork: the stack is protected from that, or something of others would
                 go with it.
-            LeftBehind: the engine could not remove something; it is named.
         """
         kept = self._kept()
         if kept is None:
@@ -141,6 +140,17 @@ class PulumiStack:
                 f"raylift:protection.deletionProtection is on: it keeps {guarded[0]}",
                 hint=f"set it to false and run raylift up -s {self.name} first",
             )
+        return True
+
+    def destroy(self, *, progress: Say) -> bool:
+        """Remove everything, in the order that the dependencies say.
+
+        Raises:
+            CannotWork: as `may_go`.
+            LeftBehind: the engine could not remove something; it is named.
+        """
+        if not self.may_go():
+            return False
         try:
             self.finish(progress=progress)
             # What is gone already must not be in the way: refresh.
@@ -166,11 +176,22 @@ class PulumiStack:
             found(config, self.name) if isinstance(config, KubernetesConfig) else None
         )
 
-    def _api_server(self, outputs: ClusterOutputs) -> Api:
-        """The cluster, by the stack's own kubeconfig or by the user's."""
-        if isinstance(self.config, KubernetesConfig):
-            return _users_api(self.config)
-        return Api(access_by(outputs.kubeconfig))
+    @contextlib.contextmanager
+    def api_server(self, outputs: ClusterOutputs) -> Iterator[Api]:
+        """The cluster, by the stack's own kubeconfig or by the user's.
+
+        Raises:
+            CannotWork: the user's leads to another cluster than the stack's; who may
+                not ask which one it is, is trusted.
+        """
+        if not isinstance(self.config, KubernetesConfig):
+            with Api(access_by(outputs.kubeconfig)) as api:
+                yield api
+            return
+        with _users_api(self.config) as api:
+            with contextlib.suppress(Denied):
+                self._refuse_another_cluster({"cluster": outputs.cluster}, uid_of(api))
+            yield api
 
     def _seen(self, kept: Mapping[str, Any]) -> Seen:
         """The Ray service before a change, if there is one that lets itself be seen.
@@ -181,7 +202,7 @@ class PulumiStack:
             return Seen(None, None)
         try:
             outputs = ClusterOutputs.of(kept)
-            with self._api_server(outputs) as api:
+            with self.api_server(outputs) as api:
                 return RayServiceWatch(api, outputs.namespace, self.name).look()
         except (CannotWork, Denied, Unreachable):
             return Seen(None, None)

@@ -68,6 +68,10 @@ class Unreachable(RayliftError):
     exit_code = 4
 
 
+class Busy(Unreachable):
+    """It took the question and gave no answer in time: it may be working on it."""
+
+
 class Conflict(RayliftError):
     """Somebody else changed or holds what this command wanted to change."""
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from raylift.errors import CannotWork, Denied, InputFailed, Unreachable
+from raylift.errors import Busy, CannotWork, Denied, InputFailed, Unreachable
 from raylift.wording import did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -129,27 +129,53 @@ class Api:
         return list(found["items"]) if found else []
 
     def create(self, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 JSON
-        """The object that came of a body."""
-        return _json(self.ask("POST", path, json=body))
+        """The object that came of a body; None where its name is taken."""
+        answer = self.ask("POST", path, json=body)
+        return None if answer.status_code == _CONFLICT else _json(answer)
 
-    def patch(self, path: str, body: dict[str, Any], kind: str, **query: str) -> bool:
+    def patch(
+        self,
+        path: str,
+        body: dict[str, Any],
+        kind: str,
+        *,
+        wait_s: float = _SECONDS,
+        **query: str,
+    ) -> Any:  # noqa: ANN401 JSON
         """Change an object by a patch of a kind, such as `merge-patch+json`.
 
-        False where it comes too late: the object is gone, or not what it was.
+        None where it comes too late: the object is gone, or not what it was.
         """
         headers = {"Content-Type": f"application/{kind}"}
         content = json.dumps(body)
-        answer = self.ask("PATCH", path, content=content, params=query, headers=headers)
-        if answer.status_code in (_GONE, _CONFLICT):
-            return False
-        _told(answer)
-        return True
+        answer = self.ask(
+            "PATCH",
+            path,
+            content=content,
+            params=query,
+            headers=headers,
+            timeout=wait_s,
+        )
+        late = answer.status_code in (_GONE, _CONFLICT)
+        return None if late else _json(answer)
+
+    def time(self, *, wait_s: float = _SECONDS) -> float:
+        """Seconds since the epoch by the API server's clock, to the second."""
+        from email.utils import parsedate_to_datetime
+
+        date = told(self.ask("GET", "/version", timeout=wait_s)).headers.get("Date", "")
+        try:
+            return parsedate_to_datetime(date).timestamp()
+        except ValueError:
+            raise CannotWork(
+                "the Kubernetes API server does not say what time it is"
+            ) from None
 
     def delete(self, path: str) -> None:
         """Take an object away, if it is there."""
         answer = self.ask("DELETE", path)
         if answer.status_code != _GONE:
-            _told(answer)
+            told(answer)
 
     def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:  # noqa: ANN401 httpx2's
         """An answer, whatever its status."""
@@ -158,6 +184,10 @@ class Api:
 
         try:
             return self._http.request(method, path, **more)
+        except httpx2.ReadTimeout:
+            raise Busy(
+                f"no answer in time to {path}", hint="kubectl cluster-info"
+            ) from None
         except httpx2.HTTPError as error:
             raise _silent(str(error)) from None
         except (ConfigError, OSError, ValueError, KeyError) as error:  # of its plugin
@@ -167,7 +197,7 @@ class Api:
 
 def _json(answer: httpx2.Response) -> Any:  # noqa: ANN401
     try:
-        return _told(answer).json()
+        return told(answer).json()
     except ValueError:
         raise CannotWork(
             f"{answer.url.host} answers, but not as a Kubernetes API server does",
@@ -175,8 +205,8 @@ def _json(answer: httpx2.Response) -> Any:  # noqa: ANN401
         ) from None
 
 
-def _told(answer: httpx2.Response) -> httpx2.Response:
-    """An answer that is none of an error."""
+def told(answer: httpx2.Response) -> httpx2.Response:
+    """An answer, if it is none of an error; raises as Api does."""
     if answer.is_success:
         return answer
     text = _message(answer)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from raylift.errors import CannotWork
+from raylift.ray_service import SERVE_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,8 @@ class ClusterOutputs:
     """A stack on Kubernetes, as its Pulumi program hands it over.
 
     `cluster` tells one Kubernetes cluster from another. `kubeconfig` is empty for a
-    cluster that the user's own kubeconfig knows.
+    cluster that the user's own kubeconfig knows. `packages` is the bucket for code, as
+    `s3://…`, or empty; `region` and `profile` are AWS' where they are known.
     """
 
     stack: str
@@ -61,6 +63,13 @@ class ClusterOutputs:
     serve_service: str
     kubeconfig: str = field(repr=False)
     packages: str
+    region: str = ""
+    profile: str = ""
+
+    @property
+    def serve_url(self) -> str:
+        """Base address of the data plane, reachable from inside the cluster."""
+        return f"http://{self.serve_service}.{self.namespace}:{SERVE_PORT}"
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> ClusterOutputs:
@@ -79,9 +88,14 @@ class ClusterOutputs:
                 serve_service=values["serveService"],
                 kubeconfig=values.get("kubeconfig", ""),
                 packages=values.get("packages", ""),
+                region=values.get("region", ""),
+                profile=values.get("profile", ""),
             )
         except KeyError as missing:
             raise CannotWork(
                 f"the stack's outputs have no {missing}: another version made them",
                 hint="raylift up makes them anew",
             ) from None
+
+
+Outputs = StackOutputs | ClusterOutputs

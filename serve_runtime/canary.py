@@ -250,7 +250,7 @@ class Rollout:
         # New weights come every few seconds, and take a moment: not worth a line.
         quiet = name == self._canary.splitter
         watch(
-            self._cluster.dashboard,
+            self._cluster,
             {name: document},
             timeout_s=self._timeout,
             on_change=(lambda _: None) if quiet else self._on_change,
@@ -290,7 +290,7 @@ def go_back(cluster: Cluster, release: Release, *, reason: str) -> None:
     try:
         for name, document in release.back:
             cluster.rewrite({name: document})
-            watch(cluster.dashboard, {name: document}, timeout_s=_BACK_SECONDS)
+            watch(cluster, {name: document}, timeout_s=_BACK_SECONDS)
     except DeployFailed as failed:
         give_up(cluster, release, cause=reason, error=failed)
     cluster.close(release, "rolled back", reason)

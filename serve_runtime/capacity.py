@@ -11,14 +11,29 @@ if TYPE_CHECKING:
     from serve_runtime.status import ApplicationStatus
 
 
-def missing(needs: Mapping[str, float], nodes: Iterable[Node]) -> str:
-    """What no single node offers: `needs GPU 8, the largest node has 0`; else empty."""
-    alive = [node for node in nodes if node.alive]
+# Of sums of fractions of a resource.
+_ROUNDING = 1e-6
+# Which accelerator a node has, Ray finds when the node is there.
+_FOUND_LATER = "accelerator_type:"
+
+
+def missing(
+    needs: Mapping[str, float], nodes: Iterable[Node], could: Iterable[Node] = ()
+) -> str:
+    """What no single node offers: `needs GPU 8, the largest node has 0`; else empty.
+
+    `could` are nodes that are not there and that an autoscaler would bring.
+    """
+    alive, could = [node for node in nodes if node.alive], list(could)
+    known = {k: n for k, n in needs.items() if not k.startswith(_FOUND_LATER)}
     if not needs or any(_fits(needs, node.resources) for node in alive):
+        return ""
+    if any(_fits(known, node.resources) for node in could):
         return ""
     lacks = []
     for resource, amount in sorted(needs.items()):
-        most = max((node.resources.get(resource, 0) for node in alive), default=0)
+        offers = (node.resources.get(resource, 0) for node in (*alive, *could))
+        most = max(offers, default=0)
         if most < amount:
             lacks.append(f"needs {resource} {amount:g}, the largest node has {most:g}")
     return "; ".join(lacks) or "no node has all it needs together"
@@ -49,5 +64,5 @@ def short_of(needs: Mapping[str, float], free: Mapping[str, float]) -> str:
     return ", ".join(
         f"{resource} {amount:g} ({max(free.get(resource, 0), 0):g} free)"
         for resource, amount in sorted(needs.items())
-        if free.get(resource, 0) < amount
+        if free.get(resource, 0) < amount - _ROUNDING
     )

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
-import urllib3
-
-from raylift.errors import Denied, RayliftError, Unreachable
+from raylift.errors import RayliftError, Unreachable
 from raylift.outputs import NODE_LABEL
 
 if TYPE_CHECKING:
-    from raylift.outputs import StackOutputs
+    from raylift.outputs import Outputs
+    from serve_runtime.transport import Answer, Transport
 
 # The Ray whose keys and answers this package knows.
 RAY_VERSION = "2.60"
 
+_INVALID = re.compile(r"\d+ validation errors? for ")
 _APPLICATIONS = "/api/serve/applications/"
 # DELETE and a first PUT start or stop the whole of Serve: up to 32 s were seen.
 _SLOW_SECONDS = 90.0
@@ -30,10 +31,6 @@ _SLOW_SECONDS = 90.0
 
 class Rejected(RayliftError):
     """Ray refused a Serve config and changed nothing."""
-
-
-class Busy(Unreachable):
-    """The dashboard takes the question and gives no answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,28 +49,21 @@ class Node:
         return self.labels.get(NODE_LABEL, "") if self.alive else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    text: str
-
-
 class Dashboard:
     """A session with one dashboard; close it, or use it in a `with`."""
 
-    def __init__(self, outputs: StackOutputs, *, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, outputs: Outputs, transport: Transport, *, timeout_s: float = 10.0
+    ) -> None:
         self.outputs = outputs
+        self.transport = transport
         self._timeout = timeout_s
-        # urllib3 takes no proxy from the environment: it must not see the token.
-        self._pool = urllib3.PoolManager(
-            headers={"Authorization": f"Bearer {outputs.token}"}, retries=False
-        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.clear()
+        self.transport.close()
 
     def version(self) -> dict[str, str]:
         """`ray_version`, `session_name` and more."""
@@ -95,13 +85,13 @@ class Dashboard:
         """
         response = self._send("PUT", _APPLICATIONS, json=document)
         if response.status != HTTPStatus.OK:
-            raise Rejected(f"Ray refused the config: {_reason(response.text)}")
+            raise Rejected(f"Ray refused the config: {reason(response.text)}")
 
     def stop_serve(self) -> None:
         """End all of Serve: applications, proxies, controller. Returns when done."""
         response = self._send("DELETE", _APPLICATIONS)
         if response.status != HTTPStatus.OK:
-            raise Unreachable(f"Serve was not stopped: {_reason(response.text)}")
+            raise Unreachable(f"Serve was not stopped: {reason(response.text)}")
 
     def nodes(self) -> list[Node]:
         """Every node that Ray knows."""
@@ -140,7 +130,7 @@ class Dashboard:
         """`host:port` of everything that Prometheus should scrape."""
         response = self._send("GET", "/api/prometheus/sd")
         if response.status != HTTPStatus.OK:
-            raise Unreachable(f"no metric targets: {_reason(response.text)}")
+            raise Unreachable(f"no metric targets: {reason(response.text)}")
         groups = json.loads(response.text)
         return [target for group in groups for target in group["targets"]]
 
@@ -149,7 +139,7 @@ class Dashboard:
         if response.status != HTTPStatus.OK:
             raise Unreachable(
                 f"Ray's dashboard answered {response.status} to {path}:"
-                f" {_reason(response.text)}",
+                f" {reason(response.text)}",
                 hint="raylift status",
             )
         try:
@@ -157,9 +147,7 @@ class Dashboard:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise Unreachable(
-                f"{self.outputs.dashboard_url}{path}: not Ray's dashboard"
-            )
+            raise Unreachable(f"what answers to {path} is not Ray's dashboard")
         return answer
 
     def _send(
@@ -170,48 +158,23 @@ class Dashboard:
         json: object = None,
         fields: dict[str, str] | None = None,
         wait_s: float | None = None,
-    ) -> _Answer:
-        url = f"{self.outputs.dashboard_url}{path}"
-        timeout = wait_s or (self._timeout if method == "GET" else _SLOW_SECONDS)
-        try:
-            if json is not None:
-                response = self._pool.request(method, url, json=json, timeout=timeout)
-            else:
-                response = self._pool.request(
-                    method, url, fields=fields, timeout=timeout
-                )
-        except urllib3.exceptions.HTTPError as error:
-            waited = isinstance(error, urllib3.exceptions.ReadTimeoutError)
-            raise (Busy if waited else Unreachable)(
-                f"Ray's dashboard does not answer at {self.outputs.dashboard_url}:"
-                f" {_transport(error)}",
-                hint=f"raylift up -s {self.outputs.stack}",
-            ) from None
-        if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            missing = response.status == HTTPStatus.UNAUTHORIZED
-            reason = "none was sent" if missing else "it is another cluster's"
-            raise Denied(
-                f"Ray's dashboard refused the token of stack '{self.outputs.stack}'"
-                f" ({reason})",
-                hint=f"raylift up -s {self.outputs.stack} --restart starts Ray with the"
-                " token of the stack",
-            )
-        return _Answer(response.status, response.data.decode(errors="replace"))
+    ) -> Answer:
+        wait_s = wait_s or (self._timeout if method == "GET" else _SLOW_SECONDS)
+        return self.transport.dashboard(
+            method, path, wait_s=wait_s, json=json, fields=fields
+        )
 
 
-def _transport(error: Exception) -> str:
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return "connection refused"
-    if isinstance(error, urllib3.exceptions.TimeoutError):
-        return "no answer in time"
-    return "the connection broke"
+def reason(text: str) -> str:
+    """The telling line of an error body: a traceback's last, or the first.
 
-
-def _reason(text: str) -> str:
-    """The telling line of an error body: a traceback's last, or the first."""
+    Of pydantic's that is the second, with what it says of it.
+    """
     with contextlib.suppress(ValueError, AttributeError):
         text = json.loads(text).get("msg", text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return "no reason given"
+    if _INVALID.match(lines[0]):
+        return ": ".join(lines[1:3])[:500]
     return (lines[-1] if "Traceback" in text else lines[0])[:500]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from raylift.errors import NotRolledBack, RayliftError, RolledBack, Unreachable
-from serve_runtime import preflight
 from serve_runtime.plan import removal
 from serve_runtime.prepare import running
 from serve_runtime.status import applications_of
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from serve_runtime.cluster import Cluster
+    from serve_runtime.local_cluster import LocalCluster
     from serve_runtime.prepare import Prepared
     from serve_runtime.release import Release
     from serve_runtime.watch import Seen
@@ -44,13 +45,11 @@ def deploy(
     """
     documents = prepared.plan.documents
     if prepared.plan.nothing_to_do:
-        watch(
-            cluster.dashboard, prepared.wanted, timeout_s=timeout_s, on_change=on_change
-        )
+        watch(cluster, prepared.wanted, timeout_s=timeout_s, on_change=on_change)
         return None
     release = cluster.submit(documents, base=prepared.base, options=prepared.options)
     try:
-        watch(cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change)
+        watch(cluster, documents, timeout_s=timeout_s, on_change=on_change)
     except DeployFailed as failed:
         _go_back(cluster, release, cause=str(failed), on_change=on_change)
     cluster.close(release, "good")
@@ -77,6 +76,7 @@ def delete(
     refuse_deleted_arms(names, running(base, details))
     live = applications_of(details)
     there = {a.name for a in live if a.source != "imperative"}
+    there.update(base.applications)
     # One whose delete was cut off may be on its way out: it is waited for as well.
     there.update(*(release.documents for release in cluster.unfinished()))
     found = [name for name in names if name in there]
@@ -85,7 +85,7 @@ def delete(
     documents = removal(found).documents
     release = cluster.submit(documents, base=base, options={})
     try:
-        watch(cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change)
+        watch(cluster, documents, timeout_s=timeout_s, on_change=on_change)
     except DeployFailed as failed:
         cluster.close(release, "failed", str(failed))
         raise RayliftError(str(failed), hint="raylift status") from None
@@ -94,7 +94,7 @@ def delete(
 
 
 def settle(
-    cluster: Cluster,
+    cluster: LocalCluster,
     *,
     restarted: bool,
     timeout_s: float,
@@ -120,15 +120,14 @@ def settle(
         cluster.dashboard.stop_serve()
         documents = cluster.reapply()
     try:
-        watch(cluster.dashboard, documents, timeout_s=timeout_s, on_change=on_change)
+        watch(cluster, documents, timeout_s=timeout_s, on_change=on_change)
     except DeployFailed as failed:
         text = f"the stack is up, but does not serve all it should: {failed}"
         raise RayliftError(text, hint="raylift status, then raylift deploy") from None
 
 
-def _has_moved(cluster: Cluster) -> bool:
-    details = _patiently(cluster.dashboard.serve_details)
-    return preflight.has_moved(cluster.outputs, details)
+def _has_moved(cluster: LocalCluster) -> bool:
+    return cluster.has_moved(_patiently(cluster.dashboard.serve_details))
 
 
 def _patiently(ask: Callable[[], T]) -> T:
@@ -155,7 +154,7 @@ def _go_back(
         documents = {name: good.get(name) for name in release.documents}
         cluster.rewrite(documents)
         watch(
-            cluster.dashboard,
+            cluster,
             documents,
             timeout_s=_ROLLBACK_SECONDS,
             on_change=on_change,
@@ -178,7 +177,8 @@ def give_up(
     Raises:
         NotRolledBack: always.
     """
-    cluster.close(release, "failed", f"{cause}; going back: {error}")
+    with contextlib.suppress(RayliftError):  # both reasons are told
+        cluster.close(release, "failed", f"{cause}; going back: {error}")
     raise NotRolledBack(
         f"deploy failed: {cause}; and going back failed: {error}",
         hint="raylift status; then deploy a version that worked",

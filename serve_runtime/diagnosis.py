@@ -22,21 +22,32 @@ _STACK_FRAME = re.compile(r"^\s+(\S+) \((.+?):(\d+)\)")
 _RAYS_OWN = ("/ray/", "/concurrent/futures/", "/asyncio/", "/importlib/", "<frozen")
 
 
-def why(application: ApplicationStatus, nodes: Iterable[Node]) -> str:
-    """The cause, or an empty string while nothing is wrong."""
+def why(
+    application: ApplicationStatus, nodes: Iterable[Node], could: Iterable[Node] = ()
+) -> str:
+    """The cause, or an empty string while nothing is wrong.
+
+    `could` are nodes that an autoscaler would bring.
+    """
     for deployment in application.deployments:
-        if cause := _deployment(deployment, nodes):
+        if cause := _deployment(deployment, nodes, could):
             return f"{deployment.name}: {cause}"
     # The application's own text is the cause of a failed build; of failed replicas it
     # says no more than that there are some.
     return explain(application.message) if application.message else ""
 
 
-def _deployment(deployment: DeploymentStatus, nodes: Iterable[Node]) -> str:
+def _deployment(
+    deployment: DeploymentStatus, nodes: Iterable[Node], could: Iterable[Node]
+) -> str:
     if "exception" in deployment.message or "Traceback" in deployment.message:
         return explain(deployment.message)
     starting = deployment.replicas.get("STARTING", 0)
-    if starting and deployment.unplaced and (lack := missing(deployment.needs, nodes)):
+    if (
+        starting
+        and deployment.unplaced
+        and (lack := missing(deployment.needs, nodes, could))
+    ):
         return f"no node can hold a replica: {lack}"
     return explain(deployment.message) if deployment.message else ""
 

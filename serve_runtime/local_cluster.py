@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from raylift.errors import Conflict, InputFailed, LeftBehind, RayliftError
 from raylift.files import is_held, locked, make_private_dir, read_json, write_json
 from serve_runtime.dashboard import Rejected
-from serve_runtime.release import Desired, Release, author
+from serve_runtime.local_address import has_moved, options_at, refuse_other_address
+from serve_runtime.release import Desired, Release, author, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from raylift.outputs import StackOutputs
-    from serve_runtime.dashboard import Dashboard
+    from serve_runtime.cluster import Holdup
+    from serve_runtime.dashboard import Dashboard, Node
     from serve_runtime.release import Outcome
 
 T = TypeVar("T")
@@ -33,6 +35,10 @@ _KEPT = 50
 
 class LocalCluster:
     """Desired state, ledger and packages in the stack's state directory."""
+
+    ships_splitter = False
+    routed_within_s = 5.0
+    silent_for_s = 5.0
 
     def __init__(self, outputs: StackOutputs, dashboard: Dashboard) -> None:
         self.outputs = outputs
@@ -103,11 +109,35 @@ class LocalCluster:
         if outcome == "good":
             with self._locked():
                 now = self.desired()
-                good = _merged(now.good, release.documents)
+                good = merged(now.good, release.documents)
                 self._save(dataclasses.replace(now, good=good))
         self._write(dataclasses.replace(release, outcome=outcome, reason=reason))
         self._held.close()
         self._lock_of(release.number).unlink(missing_ok=True)
+
+    def refuse_other_address(self, details: dict[str, Any]) -> None:
+        """Raise CannotWork where Serve runs, or would have to, at another port."""
+        refuse_other_address(self.outputs, details)
+
+    def has_moved(self, details: dict[str, Any]) -> bool:
+        """Whether Serve runs at another address than the stack has."""
+        return has_moved(self.outputs, details)
+
+    def settle(self, *, say: Callable[[str], None]) -> None:
+        """Nothing: there is one Ray cluster."""
+
+    def could_join(self, _: Iterable[Node]) -> list[Node]:
+        """None: the nodes of a stack on this machine are there."""
+        return []
+
+    def holdup(self, *, handed_over: bool) -> Holdup | None:
+        """None: nobody stands between us and Ray."""
+        del handed_over
+        return None
+
+    def notes(self) -> list[str]:
+        """None."""
+        return []
 
     def unfinished(self) -> list[Release]:
         """Open releases whose process is gone: its lock is free."""
@@ -142,7 +172,7 @@ class LocalCluster:
         *,
         version: int,
     ) -> None:
-        applications = _merged(now.applications, documents)
+        applications = merged(now.applications, documents)
         details = self.dashboard.serve_details()
         foreign = {
             name: document
@@ -151,7 +181,7 @@ class LocalCluster:
         }
         whole = {
             **options,
-            **self._cluster_options(options),
+            **options_at(self.outputs, options),
             "applications": [*applications.values(), *foreign.values()],
         }
         try:
@@ -166,20 +196,6 @@ class LocalCluster:
                 now, version=version, options=options, applications=applications
             )
         )
-
-    def _cluster_options(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What the stack decides: one machine has one ingress, at the stack's port."""
-        http = {
-            **(options.get("http_options") or {}),
-            "host": self.outputs.serve_host,
-            "port": self.outputs.serve_port,
-        }
-        grpc = {**(options.get("grpc_options") or {}), "port": self.outputs.grpc_port}
-        return {
-            "proxy_location": "HeadOnly",
-            "http_options": http,
-            "grpc_options": grpc,
-        }
 
     def _save(self, desired: Desired) -> None:
         write_json(self._folder / "desired.json", dataclasses.asdict(desired))
@@ -271,14 +287,6 @@ def _live(details: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for name, item in (details.get("applications") or {}).items()
         if item.get("deployed_app_config") and item.get("status") != "DELETING"
     }
-
-
-def _merged(
-    documents: Mapping[str, dict[str, Any]],
-    changes: Mapping[str, dict[str, Any] | None],
-) -> dict[str, dict[str, Any]]:
-    kept = {name: doc for name, doc in documents.items() if name not in changes}
-    return kept | {name: doc for name, doc in changes.items() if doc is not None}
 
 
 def _load(path: Path, kind: type[T]) -> T | None:

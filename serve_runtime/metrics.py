@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import urllib3
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,17 +31,9 @@ def scrape(dashboard: Dashboard, prefix: str) -> list[Sample]:
     return [
         sample
         for target in dashboard.metric_targets()
-        for sample in _parse(_text(target), prefix)
+        if (answer := dashboard.transport.metrics(target, wait_s=_SECONDS))
+        for sample in _parse(answer.text, prefix)
     ]
-
-
-def _text(target: str) -> str:
-    url = f"http://{target}/metrics"
-    try:
-        response = urllib3.request("GET", url, timeout=_SECONDS, retries=False)
-    except urllib3.exceptions.HTTPError:
-        return ""
-    return response.data.decode(errors="replace")
 
 
 def _parse(text: str, prefix: str) -> Iterator[Sample]:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from raylift.errors import CannotWork, Conflict, InputFailed
-from serve_runtime import probe
 from serve_runtime.capacity import missing
 from serve_runtime.dashboard import RAY_VERSION
 from serve_runtime.defaults import needs
 
 if TYPE_CHECKING:
-    from raylift.outputs import StackOutputs
+    from raylift.outputs import Outputs
     from serve_runtime.config import Application
     from serve_runtime.dashboard import Node
     from serve_runtime.plan import Plan
 
 
-def refuse_other_ray(outputs: StackOutputs) -> None:
+def refuse_other_ray(outputs: Outputs) -> None:
     """A key that the other Ray does not know would be ignored there."""
     if not outputs.ray_version.startswith(f"{RAY_VERSION}."):
         raise CannotWork(
@@ -45,38 +44,6 @@ def refuse_changed_options(options: dict[str, Any], details: dict[str, Any]) -> 
                 )
 
 
-def has_moved(outputs: StackOutputs, details: dict[str, Any]) -> bool:
-    """Whether Serve runs at another address than the stack has.
-
-    It keeps the one it started with, also when it comes back from Ray's storage.
-    """
-    http, grpc = details.get("http_options"), details.get("grpc_options")
-    if not http or not grpc:
-        return False
-    there = (http.get("host"), http.get("port"), grpc.get("port"))
-    return there != (outputs.serve_host, outputs.serve_port, outputs.grpc_port)
-
-
-def refuse_moved(outputs: StackOutputs, details: dict[str, Any]) -> None:
-    """Nothing that is deployed would answer where the stack says."""
-    if has_moved(outputs, details):
-        raise CannotWork(
-            f"Serve does not run at {outputs.serve_url}, where the stack has it",
-            hint=f"raylift up -s {outputs.stack} moves it",
-        )
-
-
-def refuse_taken_port(outputs: StackOutputs, details: dict[str, Any]) -> None:
-    """Ray would start half of Serve and answer 500."""
-    if not details.get("proxies") and probe.port_is_taken(outputs):
-        raise CannotWork(
-            f"port {outputs.serve_port}, where the applications are to answer, is taken"
-            " by a process that is not this stack's",
-            hint="end that process, or set another raylift:serve.port and raylift up"
-            " --restart",
-        )
-
-
 def refuse_without_servicer(
     application: Application, options: dict[str, Any], details: dict[str, Any]
 ) -> None:
@@ -93,7 +60,9 @@ def refuse_without_servicer(
         )
 
 
-def refuse_infeasible(application: Application, nodes: list[Node]) -> None:
+def refuse_infeasible(
+    application: Application, nodes: list[Node], could: list[Node]
+) -> None:
     """Ray would keep such a replica STARTING for ever."""
     overrides = {o["name"]: o for o in application.document.get("deployments") or []}
     for name in overrides.keys() | application.facts.deployments.keys():
@@ -102,7 +71,7 @@ def refuse_infeasible(application: Application, nodes: list[Node]) -> None:
         override = overrides.get(name, {})
         if unknown and "ray_actor_options" not in override:
             continue
-        if lack := missing(needs(override, in_code), nodes):
+        if lack := missing(needs(override, in_code), nodes, could):
             raise CannotWork(
                 f"{application.name}: {name}: no node can hold a replica: {lack}",
                 hint="ask for less, or add a node group to the stack file and run"

@@ -11,9 +11,16 @@ from serve_runtime.capacity import free_resources
 from serve_runtime.defaults import Added, add_defaults
 from serve_runtime.plan import Plan, plan, same_document
 from serve_runtime.status import applications_of
-from serve_runtime.traffic.documents import refuse_deleted_arms, refuse_missing_arms
+from serve_runtime.traffic.code import splitter_code
+from serve_runtime.traffic.documents import (
+    is_splitter,
+    refuse_deleted_arms,
+    refuse_missing_arms,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from serve_runtime.cluster import Cluster
     from serve_runtime.config import Application, ServeConfig
     from serve_runtime.release import Desired
@@ -52,15 +59,15 @@ def prepare(
     there = running(base, details)
     nodes = cluster.dashboard.nodes()
     preflight.refuse_changed_options(config.options, details)
-    preflight.refuse_moved(cluster.outputs, details)
-    preflight.refuse_taken_port(cluster.outputs, details)
-    free = free_resources(nodes, applications_of(details))
+    cluster.refuse_other_address(details)
+    could = cluster.could_join(nodes)  # while one comes, the old version serves
+    free = free_resources([*nodes, *could], applications_of(details))
     wanted: dict[str, dict[str, Any]] = {}
     added: list[Added] = []
     sent = 0
     for application in config.applications:
         preflight.refuse_without_servicer(application, config.options, details)
-        preflight.refuse_infeasible(application, nodes)
+        preflight.refuse_infeasible(application, nodes, could)
         shipped, size = _upload(cluster, _with_logging(application, config.options))
         sent += size
         if defaults:
@@ -68,7 +75,9 @@ def prepare(
             shipped, new = _with_defaults(shipped, kept, free=free)
             added += new
         wanted[shipped.name] = shipped.document
-    decided = plan(wanted, there, unsettled=_unsettled(cluster, details), prune=prune)
+    decided = plan(
+        wanted, there, unsettled=_unsettled(cluster, base, details), prune=prune
+    )
     preflight.refuse_taken_routes(decided, there)
     refuse_bad_arms(decided, there)
     return Prepared(decided, wanted, there, base, config.options, added, sent)
@@ -99,9 +108,21 @@ def running(base: Desired, details: dict[str, Any]) -> dict[str, dict[str, Any]]
     }
 
 
-def _unsettled(cluster: Cluster, details: dict[str, Any]) -> frozenset[str]:
-    """Applications that do not serve, or whose last deploy was cut off."""
-    waiting = {a.name for a in applications_of(details) if a.status != "RUNNING"}
+def _unsettled(
+    cluster: Cluster, base: Desired, details: dict[str, Any]
+) -> frozenset[str]:
+    """Applications that do not serve, or serve what nobody wants any more.
+
+    And those whose last deploy was cut off.
+    """
+    found = applications_of(details)
+    waiting = {a.name for a in found if a.status != "RUNNING"}
+    waiting |= {
+        a.name
+        for a in found
+        if a.name in base.applications
+        and not same_document(a.deployed, base.applications[a.name])
+    }
     return frozenset(waiting.union(*(r.documents for r in cluster.unfinished())))
 
 
@@ -118,11 +139,23 @@ def _with_logging(application: Application, options: dict[str, Any]) -> Applicat
 
 
 def _upload(cluster: Cluster, application: Application) -> tuple[Application, int]:
+    document = application.document
+    has_code = bool((document.get("runtime_env") or {}).get("working_dir"))
+    if cluster.ships_splitter and is_splitter(document) and not has_code:
+        with splitter_code() as directory:
+            return _uploaded(cluster, application, directory)
     if application.directory is None:
         return application, 0
-    uri, size = cluster.upload(application.directory, place=application.place)
+    return _uploaded(cluster, application, application.directory)
+
+
+def _uploaded(
+    cluster: Cluster, application: Application, directory: Path
+) -> tuple[Application, int]:
+    uri, size = cluster.upload(directory, place=application.place)
     document = copy.deepcopy(application.document)
-    document["runtime_env"]["working_dir"] = uri
+    environment = document.get("runtime_env") or {}
+    document["runtime_env"] = {**environment, "working_dir": uri}
     return application.with_document(document), size
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import getpass
 import socket
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Outcome = Literal["open", "good", "rolled back", "failed", "abandoned"]
 
@@ -50,3 +53,12 @@ def author() -> str:
     except (KeyError, OSError):  # no entry in the password database
         user = "unknown"
     return f"{user}@{socket.gethostname()}"
+
+
+def merged(
+    documents: Mapping[str, dict[str, Any]],
+    changes: Mapping[str, dict[str, Any] | None],
+) -> dict[str, dict[str, Any]]:
+    """Documents by application after changes; None takes one away."""
+    kept = {name: doc for name, doc in documents.items() if name not in changes}
+    return kept | {name: doc for name, doc in changes.items() if doc is not None}

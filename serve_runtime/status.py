@@ -60,7 +60,7 @@ class ClusterStatus:
     """Everything that `raylift status` shows.
 
     `answering` says whether the data plane answered a probe just now; `routed` are
-    the applications that it routes to.
+    the applications that it routes to; `notes` are no problems by themselves.
     """
 
     stack: str
@@ -73,6 +73,7 @@ class ClusterStatus:
     applications: tuple[ApplicationStatus, ...]
     unfinished: tuple[Release, ...] = ()
     missing_nodes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def problems(self) -> list[str]:

@@ -6,10 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from raylift.errors import RayliftError, Unreachable
+from raylift.errors import Busy, RayliftError, Unreachable
 from serve_runtime import probe
 from serve_runtime.capacity import free_resources, missing, short_of
-from serve_runtime.dashboard import Busy
 from serve_runtime.diagnosis import own_stack_line, why
 from serve_runtime.plan import same_document
 from serve_runtime.status import ApplicationStatus, applications_of
@@ -17,12 +16,12 @@ from serve_runtime.status import ApplicationStatus, applications_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from serve_runtime.dashboard import Dashboard, Node
+    from serve_runtime.cluster import Cluster, Holdup
+    from serve_runtime.dashboard import Node
     from serve_runtime.status import DeploymentStatus
 
 # Often at first, as new weights are live in 0.2 s; then so that Ray can work.
 _SHORTEST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.02, 0.1
-_SILENCE_SECONDS = 5.0
 # Hundreds of processes that start at once keep a small machine, and the dashboard, busy
 # for minutes; a question that is given up and asked again makes it worse.
 _BUSY_SECONDS = 60.0
@@ -46,7 +45,7 @@ class Seen:
 
 
 def watch(
-    dashboard: Dashboard,
+    cluster: Cluster,
     documents: Mapping[str, dict[str, Any] | None],
     *,
     timeout_s: float,
@@ -58,7 +57,7 @@ def watch(
         DeployFailed: it cannot be, or was not in time.
         Unreachable: the dashboard was silent for some seconds.
     """
-    _Watch(dashboard, documents, timeout_s=timeout_s, on_change=on_change).until_done()
+    _Watch(cluster, documents, timeout_s=timeout_s, on_change=on_change).until_done()
 
 
 class _Watch:
@@ -66,13 +65,14 @@ class _Watch:
 
     def __init__(
         self,
-        dashboard: Dashboard,
+        cluster: Cluster,
         documents: Mapping[str, dict[str, Any] | None],
         *,
         timeout_s: float,
         on_change: Callable[[Seen], None],
     ) -> None:
-        self._dashboard = dashboard
+        self._cluster = cluster
+        self._dashboard = cluster.dashboard
         self._documents = documents
         self._timeout = timeout_s
         self._on_change = on_change
@@ -80,7 +80,10 @@ class _Watch:
         self._since: dict[tuple[str, str], float] = {}
         self._everything: tuple[ApplicationStatus, ...] = ()
         self._nodes: list[Node] = []
+        self._could: list[Node] = []
         self._nodes_read = float("-inf")
+        self._holdup: Holdup | None = None
+        self._asked = float("-inf")
 
     def until_done(self) -> None:
         """Return when all is as wanted and routed."""
@@ -92,6 +95,7 @@ class _Watch:
             if self._all_done(applications):
                 self._until_routed()
                 return
+            self._ask_others(applications)
             causes = self._causes(applications)
             seen = Seen(applications, causes, time.monotonic() - self._began)
             state = _summary(applications), tuple(sorted(causes.items()))
@@ -107,7 +111,8 @@ class _Watch:
         return min(_LONGEST_POLL_SECONDS, max(_SHORTEST_POLL_SECONDS, waited / 20))
 
     def _look(self) -> tuple[ApplicationStatus, ...]:
-        silent, wait_s = time.monotonic() + _SILENCE_SECONDS, None
+        silent = time.monotonic() + self._cluster.silent_for_s
+        wait_s = None
         while True:
             try:
                 found = applications_of(self._dashboard.serve_details(wait_s))
@@ -134,15 +139,32 @@ class _Watch:
             for name, document in self._documents.items()
         )
 
+    def _ask_others(self, applications: tuple[ApplicationStatus, ...]) -> None:
+        """Who but Ray holds it up, where Ray has not got it or has no place for it."""
+        got = {a.name for a in applications if self._is_ours(a)}
+        wanted = {name for name, doc in self._documents.items() if doc is not None}
+        unplaced = any(d.unplaced for a in applications for d in a.deployments)
+        waits = unplaced or not wanted <= got
+        if self._lasts(("", "others"), waits) <= _UNPLACED_SECONDS:
+            self._holdup = None
+        elif time.monotonic() - self._asked > 1:
+            self._asked = time.monotonic()
+            try:
+                self._holdup = self._cluster.holdup(handed_over=wanted <= got)
+            except RayliftError:  # whoever may not see it goes without
+                self._holdup = None
+
     def _causes(self, applications: tuple[ApplicationStatus, ...]) -> dict[str, str]:
-        causes = {}
+        others = self._holdup.text if self._holdup else ""
+        wanted = (name for name, doc in self._documents.items() if doc is not None)
+        causes = dict.fromkeys(wanted, others) if others else {}
         for application in applications:
             if self._documents[application.name] is None:
                 continue
             if any(d.unplaced for d in application.deployments):
                 self._read_nodes()
             cause = (
-                why(application, self._nodes)
+                why(application, self._nodes, self._could)
                 or self._waiting(application)
                 or self._stuck(application)
             )
@@ -153,6 +175,8 @@ class _Watch:
     def _judge(
         self, applications: tuple[ApplicationStatus, ...], causes: dict[str, str]
     ) -> None:
+        if self._holdup and self._holdup.final:
+            raise DeployFailed(self._holdup.text)
         for application in applications:
             name = application.name
             if self._documents[name] is None:
@@ -164,7 +188,7 @@ class _Watch:
             if self._lasts((name, "unhealthy"), unhealthy) > _UNHEALTHY_SECONDS:
                 raise DeployFailed(f"{name}: unhealthy: {cause or 'no reason given'}")
             hopeless = any(
-                d.unplaced and missing(d.needs, self._nodes)
+                d.unplaced and missing(d.needs, self._nodes, self._could)
                 for d in application.deployments
             )
             if self._lasts((name, "hopeless"), hopeless) > _INFEASIBLE_SECONDS:
@@ -189,7 +213,8 @@ class _Watch:
             if self._lasts(key, deployment.unplaced) > _UNPLACED_SECONDS:
                 free = free_resources(self._nodes, self._everything)
                 if lack := short_of(deployment.needs, free):
-                    return f"{deployment.name}: a replica waits for {lack}"
+                    others = f"; {self._holdup.text}" if self._holdup else ""
+                    return f"{deployment.name}: a replica waits for {lack}{others}"
         return ""
 
     def _stuck(self, application: ApplicationStatus) -> str:
@@ -240,17 +265,16 @@ class _Watch:
             for name, document in self._documents.items()
             if document and document.get("route_prefix", "/") is not None
         }
-        deadline = time.monotonic() + _SILENCE_SECONDS
-        outputs = self._dashboard.outputs
+        deadline = time.monotonic() + self._cluster.routed_within_s
         while wanted:
-            found = probe.routes(outputs)
+            found = probe.routes(self._dashboard.transport)
             if found is not None and wanted <= set(found.values()):
                 return
             if time.monotonic() >= deadline:
                 state = "does not answer" if found is None else "does not route to it"
                 raise DeployFailed(
                     f"{min(wanted)}: RUNNING, but the data plane at"
-                    f" {outputs.serve_url} {state}"
+                    f" {self._dashboard.outputs.serve_url} {state}"
                 )
             time.sleep(0.02)
 
@@ -260,8 +284,9 @@ class _Watch:
         self._nodes_read = time.monotonic()
         try:
             self._nodes = self._dashboard.nodes()
-        except Unreachable:
-            self._nodes = []
+            self._could = self._cluster.could_join(self._nodes)
+        except RayliftError:
+            self._nodes, self._could = [], []
 
 
 def _serves(

@@ -40,6 +40,8 @@ def _delete_applications(stack: Stack, names: list[str], *, timeout_s: float) ->
 
 
 def _delete_stack(stack: Stack, *, yes: bool) -> None:
+    if not isinstance(stack, LocalStack):
+        cast("PulumiStack", stack).may_go()  # before anything is drained
     running = _applications(stack)
     if stack.exists():
         what = f" with {', '.join(running)}" if running else ""
@@ -63,7 +65,7 @@ def _delete_stack(stack: Stack, *, yes: bool) -> None:
 
 def _applications(stack: Stack) -> list[str]:
     try:
-        with cluster_of(stack) as cluster:
+        with cluster_of(stack, look=True) as cluster:
             return [a.name for a in applications_of(cluster.dashboard.serve_details())]
     except RayliftError:  # not up, or broken: there is nothing to drain
         return []
@@ -73,7 +75,7 @@ def _drain(stack: Stack, names: list[str]) -> None:
     """Let requests in flight finish; what goes wrong here must not keep the stack."""
     terminal.say(f"draining {', '.join(names)}")
     try:
-        with cluster_of(stack) as cluster:
+        with cluster_of(stack, look=True) as cluster:
             delete(cluster, names, timeout_s=_DRAIN_SECONDS, on_change=lambda _: None)
     except RayliftError as error:
         terminal.say(f"not drained: {error}")

@@ -78,6 +78,7 @@ def run(
                     release = deploy(
                         cluster, prepared, timeout_s=timeout_s, on_change=progress
                     )
+            cluster.settle(say=terminal.say)
         _report(cluster, prepared, release, dry_run=dry_run, as_json=as_json)
 
 

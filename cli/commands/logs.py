@@ -19,7 +19,7 @@ def run(
     stack_name: str, source: tuple[str, str], *, follow: bool, lines: int, as_json: bool
 ) -> None:
     """Print the lines of one application, one deployment, or all."""
-    with cluster_of(stack_here(stack_name)) as cluster:
+    with cluster_of(stack_here(stack_name), look=True) as cluster:
         _check(cluster.dashboard, *source)
         reader = logs.follow if follow else logs.read
         for line in reader(cluster.dashboard, *source, lines=lines):

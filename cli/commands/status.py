@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli.connect import cluster_of, on_this_machine, stack_here
+from cli.connect import cluster_of, stack_here
 from cli.output import status as view
 from cli.output import terminal
+from infra.local.stack import LocalStack
 from serve_runtime import probe
 from serve_runtime.status import ClusterStatus, applications_of
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from infra.stack import Stack
     from serve_runtime.cluster import Cluster
+    from serve_runtime.dashboard import Node
 
 _WATCH_SECONDS = 0.5
 
@@ -25,7 +27,7 @@ _WATCH_SECONDS = 0.5
 def run(stack_name: str, *, watch: bool, as_json: bool) -> None:
     """Show the status; exit 1 if anything is not well."""
     stack = stack_here(stack_name)
-    with cluster_of(stack) as cluster:
+    with cluster_of(stack, look=True) as cluster:
         if watch and not as_json:
             view.watch_status(_looks(cluster, stack))
         look = look_at(cluster, stack)
@@ -40,12 +42,8 @@ def run(stack_name: str, *, watch: bool, as_json: bool) -> None:
 def look_at(cluster: Cluster, stack: Stack) -> ClusterStatus:
     """One look: what Ray says, and what the data plane does."""
     details = cluster.dashboard.serve_details()
-    routes = probe.routes(cluster.outputs)
+    routes = probe.routes(cluster.dashboard.transport)
     nodes = tuple(cluster.dashboard.nodes())
-    # Ray takes a dead node for alive for 10 s; its port tells at once.
-    lost = set(cluster.outputs.nodes) - {node.mark for node in nodes}
-    missing = {mark.rsplit(".", 1)[0] for mark in lost}
-    silent = set(on_this_machine(stack).silent_nodes())
     return ClusterStatus(
         stack=cluster.outputs.stack,
         ray_version=cluster.outputs.ray_version,
@@ -59,8 +57,19 @@ def look_at(cluster: Cluster, stack: Stack) -> ClusterStatus:
         nodes=nodes,
         applications=applications_of(details),
         unfinished=tuple(cluster.unfinished()),
-        missing_nodes=tuple(sorted(missing | silent)),
+        notes=tuple(cluster.notes()),
+        missing_nodes=_missing(stack, nodes),
     )
+
+
+def _missing(stack: Stack, nodes: tuple[Node, ...]) -> tuple[str, ...]:
+    """Nodes of a local stack that are not there; elsewhere they come and go."""
+    if not isinstance(stack, LocalStack):
+        return ()
+    lost = set(stack.outputs().nodes) - {node.mark for node in nodes}
+    # Ray takes a dead node for alive for 10 s; its port tells at once.
+    silent = set(stack.silent_nodes())
+    return tuple(sorted({mark.rsplit(".", 1)[0] for mark in lost} | silent))
 
 
 def _looks(cluster: Cluster, stack: Stack) -> Iterator[ClusterStatus]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from cli.commands.preview import show_changes
-from cli.connect import cluster_of, stack_here
+from cli.connect import local_cluster_of, stack_here
 from cli.output import stack as view
 from cli.output import terminal
 from cli.output.deploy import Progress
@@ -15,6 +15,7 @@ from infra.local.stack import LocalStack
 from raylift.errors import CannotWork, Unreachable
 from serve_runtime.dashboard import Dashboard
 from serve_runtime.deploy import settle
+from serve_runtime.direct import Direct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,7 @@ def _start(stack: LocalStack, changes: list[Change], *, restart: bool) -> StackO
     outputs = stack.up(progress=terminal.say, restart=restart)
     wait_until_ready(stack, outputs)
     restarted = any(change.what == "head" for change in changes)
-    with cluster_of(stack) as cluster, Progress() as progress:
+    with local_cluster_of(stack) as cluster, Progress() as progress:
         settle(
             cluster,
             restarted=restarted,
@@ -104,8 +105,8 @@ def wait_until_ready(
         Unreachable: it took too long.
     """
     deadline = time.monotonic() + _READY_SECONDS
-    with Dashboard(outputs, timeout_s=5) as dashboard:
-        while waiting_for := _waiting_for(dashboard):
+    with Dashboard(outputs, Direct(outputs), timeout_s=5) as dashboard:
+        while waiting_for := _waiting_for(dashboard, set(outputs.nodes)):
             if (reason := stack.why_dead()) and not retried:
                 terminal.say(f"{reason}; starting it again")
                 wait_until_ready(stack, stack.up(progress=terminal.say), retried=True)
@@ -123,9 +124,8 @@ def wait_until_ready(
             time.sleep(_POLL_SECONDS)
 
 
-def _waiting_for(dashboard: Dashboard) -> str:
+def _waiting_for(dashboard: Dashboard, expected: set[str]) -> str:
     """What is not there yet; empty once all is."""
-    expected = set(dashboard.outputs.nodes)
     try:
         dashboard.version()
         joined = {node.mark for node in dashboard.nodes()} if expected else set()

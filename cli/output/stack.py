@@ -41,9 +41,8 @@ def show_outputs(outputs: StackOutputs | ClusterOutputs) -> None:
     """Where a stack answers."""
     table = plain_table()
     if isinstance(outputs, ClusterOutputs):
-        service = f"{outputs.serve_service}.{outputs.namespace}:8000"
         table.add_row("stack", f"{outputs.stack} ({outputs.target})")
-        table.add_row("applications", f"Service {service} in the cluster")
+        table.add_row("applications", f"{outputs.serve_url} in the cluster")
         table.add_row("Ray", f"{outputs.ray_version}, token on")
         out.print(table)
         return

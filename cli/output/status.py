@@ -40,6 +40,7 @@ def status_view(status: ClusterStatus) -> Group:
         parts.append(_applications_table(status))
     else:
         parts.append(Text("no applications; raylift deploy", style="dim"))
+    parts += [Text(note, style="yellow") for note in status.notes]
     parts += [Text(f"! {problem}", style="red") for problem in status.problems]
     return Group(*parts)
 
@@ -92,6 +93,7 @@ def status_json(status: ClusterStatus) -> dict[str, Any]:
         "stack": status.stack,
         "healthy": not status.problems,
         "problems": status.problems,
+        "notes": list(status.notes),
         "ray_version": status.ray_version,
         "serve_url": status.serve_url,
         "answering": status.answering,

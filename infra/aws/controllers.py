@@ -11,7 +11,7 @@ from infra.aws.cluster import addon
 from infra.aws.identity import PODS, allow, pod_identity, role
 from infra.aws.load_balancer_policy import LOAD_BALANCERS
 from infra.kubernetes.gpu import GPU_LABEL, GPU_RESOURCE, NODE_GROUP_LABEL
-from infra.kubernetes.ray_service import STACK_LABEL
+from raylift.ray_service import STACK_LABEL
 
 if TYPE_CHECKING:
     import pulumi

@@ -178,4 +178,5 @@ def _handed_over(
         "region": here.region,
         "kubeconfig": kubeconfig(here, eks),
         "packages": pulumi.Output.concat("s3://", bucket.bucket),
+        **({"profile": profile} if (profile := here.config.aws.profile) else {}),
     }

@@ -12,16 +12,13 @@ from pulumi import ComponentResource, CustomTimeouts, Output, ResourceOptions
 from infra.kubernetes.cluster import EXISTS
 from infra.kubernetes.network_policy import Callers, network_policies
 from infra.kubernetes.ray_service import (
-    CLUSTER_LABEL,
     GROUP_LABEL,
-    SERVE_PORT,
-    STACK_LABEL,
-    TYPE_LABEL,
     Storage,
     labels,
     quantity,
     ray_service,
 )
+from raylift.ray_service import CLUSTER_LABEL, SERVE_PORT, STACK_LABEL, TYPE_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

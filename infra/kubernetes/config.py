@@ -24,6 +24,7 @@ from infra.config import (
 )
 from infra.kubernetes import checks
 from infra.kubernetes.names import (
+    bucket,
     cidr,
     feature_gate,
     label_key,
@@ -257,6 +258,7 @@ class KubernetesConfig(RayOnKubernetes):
     node_groups: list[NodeGroup] = []
     ingress: Ingress = Ingress()
     observability: Observability = Observability()
+    packages: Annotated[str, AfterValidator(bucket)] | None = None
 
     def checks(self) -> Iterator[Wrong]:
         """What is wrong although every single value is right."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from infra.kubernetes.foreign import served_by_operator
 from infra.kubernetes.gpu import GPU_RESOURCE
-from infra.kubernetes.ray_service import STACK_LABEL
 from raylift.kubernetes import Api, access
+from raylift.ray_service import STACK_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

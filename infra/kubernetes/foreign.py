@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from infra.kubernetes.ray_service import STACK_LABEL
+from raylift.ray_service import STACK_LABEL
 
 if TYPE_CHECKING:
     from raylift.kubernetes import Api

@@ -8,29 +8,23 @@ Serve refuses what it posts for lack of a `serveConfigV2`.
 
 from __future__ import annotations
 
-import base64
 import copy
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from infra.kubernetes.ray_service import CLUSTER_LABEL, DASHBOARD_PORT, TYPE_LABEL
 from raylift.errors import CannotWork, Unreachable
+from raylift.ray_service import RayService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from raylift.kubernetes import Api
 
-# Who owns spec.serveConfigV2; Pulumi owns the rest.
-DEPLOYER = "raylift"
 _SECONDS = 900.0
 _POLL_SECONDS = 1.0
 _TRIES = 10
-_TOKEN_HEADER = "X-Ray-Authorization"  # noqa: S105 a header; the usual one is the API server's
 _BOUNDS = ("minReplicas", "maxReplicas")
-_NEVER = ("InvalidImageName", "ErrImageNeverPull")
-_IMAGE = ("ErrImagePull", "ImagePullBackOff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +43,11 @@ class RayServiceWatch:
 
     def __init__(self, api: Api, namespace: str, stack: str) -> None:
         self._api = api
-        self._core = f"/api/v1/namespaces/{namespace}"
-        self._ray = f"/apis/ray.io/v1/namespaces/{namespace}"
-        self._stack = stack
+        self._ray = RayService(api, namespace, stack)
 
     def look(self) -> Seen:
         """The service as it is now; both parts None where there is none."""
-        service, ray = self._service(), self._cluster()
+        service, ray = self._ray.get(), self._ray.cluster()
         config = _deciding(service["spec"]["rayClusterConfig"]) if service else None
         return Seen(config, _identity(ray))
 
@@ -70,10 +62,11 @@ class RayServiceWatch:
             Denied: the API server refuses.
             Unreachable: it took too long.
         """
-        if self._service() is None:
+        if self._ray.get() is None:
+            stack = self._ray.stack
             raise CannotWork(
-                f"Ray service '{self._stack}' is gone, though Pulumi's state has it",
-                hint=f"pulumi refresh -s {self._stack}, then the same command",
+                f"Ray service '{stack}' is gone, though Pulumi's state has it",
+                hint=f"pulumi refresh -s {stack}, then the same command",
             )
         _again(self._seed)
         changed = before.config is not None and self.look().config != before.config
@@ -95,23 +88,15 @@ class RayServiceWatch:
 
     def _seed(self) -> bool:
         """Say that there is no application yet, where nobody has said anything."""
-        service = self._service()
+        service = self._ray.get()
         if service is None or service["spec"].get("serveConfigV2") is not None:
             return True
         version = service["metadata"]["resourceVersion"]
-        body = {
-            "apiVersion": "ray.io/v1",
-            "kind": "RayService",
-            "metadata": {"name": self._stack, "resourceVersion": version},
-            "spec": {"serveConfigV2": "applications: []\n"},
-        }
-        place = f"{self._ray}/rayservices/{self._stack}"
-        kind = "apply-patch+yaml"
-        return self._api.patch(place, body, kind, fieldManager=DEPLOYER)
+        return self._ray.set_serve_config("applications: []\n", version=version)
 
     def _pass_bounds_on(self) -> bool:
         """The bounds of worker groups, which KubeRay leaves as they were."""
-        service, ray = self._service(), self._cluster()
+        service, ray = self._ray.get(), self._ray.cluster()
         if service is None or ray is None:
             return True
         wanted = _bounds(service["spec"]["rayClusterConfig"])
@@ -119,13 +104,13 @@ class RayServiceWatch:
         groups = [group | wanted.get(group["groupName"], {}) for group in has]
         if groups == has:
             return True
-        place = f"{self._ray}/rayclusters/{ray['metadata']['name']}"
+        place = f"{self._ray.ray}/rayclusters/{ray['metadata']['name']}"
         version = ray["metadata"]["resourceVersion"]
         body = {
             "metadata": {"resourceVersion": version},
             "spec": {"workerGroupSpecs": groups},
         }
-        return self._api.patch(place, body, "merge-patch+json")
+        return bool(self._api.patch(place, body, "merge-patch+json"))
 
     # --- what there is
 
@@ -137,7 +122,7 @@ class RayServiceWatch:
             return str(error)
 
     def _missing(self, outdated: tuple[str, int] | None) -> str:
-        ray = self._cluster()
+        ray = self._ray.cluster()
         if ray is None or _identity(ray) == outdated:
             return "waiting for KubeRay to raise the Ray cluster"
         name = ray["metadata"]["name"]
@@ -145,18 +130,10 @@ class RayServiceWatch:
         ready = [c["status"] for c in conditions if c["type"] == "HeadPodReady"]
         if ready != ["True"]:
             return f"waiting for the head of {name}{self._trouble(name)}"
-        return "" if self._answers(name) else "waiting for Ray's dashboard"
-
-    def _service(self) -> Any:  # noqa: ANN401 JSON, or None
-        return self._api.get(f"{self._ray}/rayservices/{self._stack}")
-
-    def _cluster(self) -> Any:  # noqa: ANN401 JSON, or None
-        """The cluster that is becoming the active one, else the one that is."""
-        status = (self._service() or {}).get("status") or {}
-        for which in ("pendingServiceStatus", "activeServiceStatus"):
-            if name := (status.get(which) or {}).get("rayClusterName"):
-                return self._api.get(f"{self._ray}/rayclusters/{name}")
-        return None
+        head = self._ray.head_of(name)
+        if head and self._ray.ask_dashboard(head, "GET", "/api/version").is_success:
+            return ""
+        return "waiting for Ray's dashboard"
 
     def _trouble(self, name: str) -> str:
         """Why the head's pod does not run, in Kubernetes' words.
@@ -164,32 +141,11 @@ class RayServiceWatch:
         Raises:
             CannotWork: it never will.
         """
-        selector = f"{CLUSTER_LABEL}={name},{TYPE_LABEL}=head"
-        for pod in self._api.items(f"{self._core}/pods", labelSelector=selector):
-            for condition in pod["status"].get("conditions") or []:
-                if (
-                    condition["type"] == "PodScheduled"
-                    and condition["status"] == "False"
-                ):
-                    return f": {condition.get('message') or condition['reason']}"
-            for container in pod["status"].get("containerStatuses") or []:
-                waiting = (container.get("state") or {}).get("waiting") or {}
-                if waiting.get("reason") in _NEVER:
-                    raise CannotWork(f"the head cannot start: {waiting['message']}")
-                if waiting.get("reason") in _IMAGE:
-                    return f": {waiting['reason']}: {waiting.get('message', '')}"
+        for trouble in self._ray.troubles(name, "head"):
+            if trouble.for_ever:
+                raise CannotWork(f"the head cannot start: {trouble.text}")
+            return f": {trouble.text}"
         return ""
-
-    def _answers(self, cluster: str) -> bool:
-        """Whether the dashboard answers to the cluster's own token."""
-        secret = self._api.get(f"{self._core}/secrets/{cluster}")
-        if not secret:
-            return False
-        token = base64.b64decode(secret["data"]["auth_token"]).decode()
-        service = f"{cluster}-head-svc:{DASHBOARD_PORT}"
-        path = f"{self._core}/services/{service}/proxy/api/version"
-        headers = {_TOKEN_HEADER: f"Bearer {token}"}
-        return bool(self._api.ask("GET", path, headers=headers).is_success)
 
 
 def _again(change: Callable[[], bool]) -> None:

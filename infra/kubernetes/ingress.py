@@ -8,7 +8,8 @@ import pulumi_kubernetes as kubernetes
 from pulumi import CustomTimeouts
 
 from infra.kubernetes.cluster import EXISTS
-from infra.kubernetes.ray_service import SERVE_PORT, labels
+from infra.kubernetes.ray_service import labels
+from raylift.ray_service import SERVE_PORT
 
 if TYPE_CHECKING:
     from infra.kubernetes.cluster import Cluster

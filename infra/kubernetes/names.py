@@ -15,6 +15,7 @@ _RULE = "must be letters, digits, '-', '_' and '.', at most 63 characters"
 _KEY_RULE = f"{_RULE}, after a domain and a slash if there is one"
 _LARGEST = 8  # 10.0.0.0/8 is the largest network that is one's own
 _GATE = re.compile(r"[A-Z][A-Za-z0-9]*")
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w!.*'()/-]*)?")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _TAG = re.compile(r":(?P<version>\d+\.\d+\.\d+)[-.\w]*(@sha256:[0-9a-f]{64})?$")
 
@@ -35,6 +36,15 @@ def is_world(network: str) -> bool:
     Two halves of it, 0.0.0.0/1 and 128.0.0.0/1, must not pass for something smaller.
     """
     return ipaddress.IPv4Network(network).prefixlen < _LARGEST
+
+
+def bucket(value: str) -> str:
+    """A bucket of S3, or of what answers as S3 does, and perhaps a prefix in it."""
+    if not _BUCKET.fullmatch(value):
+        raise ValueError(
+            f"must be s3://BUCKET or s3://BUCKET/PREFIX, not {kind(value)}"
+        )
+    return value.rstrip("/")
 
 
 def version(value: str) -> str:

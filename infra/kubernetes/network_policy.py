@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from infra.kubernetes.ray_service import (
+from infra.kubernetes.ray_service import Place, labels
+from raylift.ray_service import (
     DASHBOARD_PORT,
     METRICS_PORT,
     SERVE_PORT,
     STACK_LABEL,
     TYPE_LABEL,
-    Place,
-    labels,
 )
 
 if TYPE_CHECKING:
@@ -27,8 +26,8 @@ _INSTANCE_METADATA = "169.254.169.254/32"
 class Callers:
     """Who may connect beside Ray itself: namespaces by name, networks as CIDRs.
 
-    `api_server` are the addresses that the API server's service proxy comes from: by
-    it the commands reach Ray's dashboard.
+    `api_server` are the addresses that the API server's proxies come from: by them the
+    commands reach Ray's dashboard, ask whether applications answer, and read metrics.
     """
 
     operator: str
@@ -42,11 +41,11 @@ def network_policies(place: Place, callers: Callers) -> list[dict[str, Any]]:
     """Two policies: for all pods of the stack, and for the head's dashboard."""
     own = {"podSelector": {"matchLabels": {STACK_LABEL: place.stack}}}
     rules = [{"from": [own]}]  # Ray's nodes talk to each other on ports of their choice
-    rules += _rule(
-        [*_namespaces(callers.serve), *_blocks(callers.serve_cidrs)], SERVE_PORT
-    )
-    rules += _rule(_namespaces(callers.metrics), METRICS_PORT)
-    control = [*_namespaces([callers.operator]), *_blocks(callers.api_server)]
+    api_server = _blocks(callers.api_server)
+    clients = [*_namespaces(callers.serve), *_blocks(callers.serve_cidrs)]
+    rules += _rule([*clients, *api_server], SERVE_PORT)
+    rules += _rule([*_namespaces(callers.metrics), *api_server], METRICS_PORT)
+    control = [*_namespaces([callers.operator]), *api_server]
     return [
         _policy(place, "ray", {}, rules),
         _policy(place, "head", {TYPE_LABEL: "head"}, _rule(control, DASHBOARD_PORT)),

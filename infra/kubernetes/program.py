@@ -65,7 +65,8 @@ def build(config: KubernetesConfig, stack: str, facts: Facts) -> dict[str, Any]:
     )
     if config.ingress.type == "ingressClass":
         _ingress(cluster, config.ingress, service)
-    return handed_over(config, stack, facts.uid)
+    outputs = handed_over(config, stack, facts.uid)
+    return outputs | ({"packages": config.packages} if config.packages else {})
 
 
 def _is_monitored(config: KubernetesConfig, facts: Facts) -> bool:

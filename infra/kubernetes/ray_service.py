@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from infra.kubernetes.gpu import GPU_RESOURCE
+from raylift.ray_service import (
+    DASHBOARD_PORT,
+    METRICS_PORT,
+    SERVE_PORT,
+    STACK_LABEL,
+    TYPE_LABEL,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,11 +24,8 @@ if TYPE_CHECKING:
     from infra.kubernetes.config import Ray
     from infra.kubernetes.workers import Taint, Worker
 
-SERVE_PORT, DASHBOARD_PORT, METRICS_PORT, GCS_PORT = 8000, 8265, 8080, 6379
-STACK_LABEL = "raylift.io/stack"
+GCS_PORT = 6379
 GROUP_LABEL = "raylift.io/worker-group"
-CLUSTER_LABEL = "ray.io/cluster"  # KubeRay's, as the next: head or worker
-TYPE_LABEL = "ray.io/node-type"
 _MIB = 1 << 20
 _USER = 1000  # of rayproject/ray
 _GCS = "/mnt/gcs"

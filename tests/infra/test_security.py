@@ -90,13 +90,11 @@ def _named_for_objects(config):
 
 def _named(config, api_server, balancers):
     policy = config.network_policy
-    control = set(policy.api_server_cidrs or api_server) | {
-        config.ray.operator.namespace
-    }
+    proxies = set(policy.api_server_cidrs or api_server)
     return Named(
-        serve=frozenset({*policy.serve_from, *balancers}),
-        dashboard=frozenset(control),
-        metrics=frozenset(policy.metrics_from),
+        serve=frozenset({*policy.serve_from, *balancers, *proxies}),
+        dashboard=frozenset({config.ray.operator.namespace, *proxies}),
+        metrics=frozenset({*policy.metrics_from, *proxies}),
         policies=policy.enabled,
         admins=frozenset({ADMIN}),
         policy_arns=frozenset({WEIGHTS}),
@@ -170,13 +168,14 @@ def _named_in(config, program):
 def _shipped(name):
     """Who the shipped files name: what stands in the policies, read by a person."""
     if name == "kubernetes":
-        return Named(dashboard=frozenset({"kuberay-operator", *FACTS.api_server}))
-    control = {f"10.0.248.{last}/28" for last in (0, 16, 32)}
+        proxies = frozenset(FACTS.api_server)
+        return Named(proxies, proxies | {"kuberay-operator"}, proxies)
+    proxies = frozenset(f"10.0.248.{last}/28" for last in (0, 16, 32))
+    balancers = {"10.0.192.0/21", "10.0.200.0/21", "10.0.208.0/21"}
     return Named(
-        serve=frozenset({"10.0.192.0/21", "10.0.200.0/21", "10.0.208.0/21"})
-        if name == "aws-prod"
-        else frozenset(),
-        dashboard=frozenset({"kuberay-operator", *control}),
+        serve=proxies | (balancers if name == "aws-prod" else set()),
+        dashboard=proxies | {"kuberay-operator"},
+        metrics=proxies,
         admins=frozenset({ADMIN}),
     )
 

@@ -105,8 +105,8 @@ def test_a_server_that_is_no_api_server_is_told(api):
 
 @pytest.mark.parametrize("path", ["/gone", "/conflict"])
 def test_a_patch_that_comes_too_late_says_so(api, path):
-    assert api.patch(path, {}, "merge-patch+json") is False
-    assert api.patch("/list", {}, "merge-patch+json") is True
+    assert api.patch(path, {}, "merge-patch+json") is None
+    assert api.patch("/list", {}, "merge-patch+json") == ANSWERS["/list"][1]
 
 
 def test_a_server_that_is_not_there_does_not_answer():

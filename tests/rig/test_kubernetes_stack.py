@@ -66,8 +66,8 @@ def _service():
     return found
 
 
-def _serve_config(rig, **deployment):
-    """A Serve config whose code is a file that every pod of the rig can read."""
+def _deploy(stack, rig, **deployment):
+    """By `raylift deploy`, of code in a file that every pod of the rig can read."""
     with zipfile.ZipFile(rig / "kube.zip", "w") as file:
         file.writestr("hello.py", HELLO)
     application = {
@@ -77,21 +77,9 @@ def _serve_config(rig, **deployment):
         "runtime_env": {"working_dir": f"file://{rig}/kube.zip"},
         "deployments": [{"name": "Hello", **deployment}],
     }
-    return json.dumps({"applications": [application]})
-
-
-def _deploy(rig, **deployment):
-    """As `raylift deploy` will: its one field, by its own field manager."""
-    found = _service()
-    apply(
-        {
-            "apiVersion": found["apiVersion"],
-            "kind": found["kind"],
-            "metadata": {"name": NAME, "namespace": SPACE},
-            "spec": {"serveConfigV2": _serve_config(rig, **deployment)},
-        },
-        manager="raylift",
-    )
+    config = json.dumps({"applications": [application]})
+    (stack.folder / "serve.yaml").write_text(config, encoding="utf-8")
+    stack.raylift("deploy")
     wait_until(lambda: active(SPACE, NAME)[1].get("hello") == "RUNNING", seconds=90)
 
 
@@ -109,7 +97,7 @@ def test_up_returns_when_the_head_answers_and_is_idle_the_second_time(stack):
 def test_an_application_survives_a_change_of_the_cluster_without_a_lost_request(
     stack, api, rig
 ):
-    _deploy(rig)
+    _deploy(stack, rig)
     service = Endpoints(api, SPACE, f"{NAME}-serve")
     wait_until(service.addresses, seconds=60)
     assert "nothing to do" in stack.raylift("preview").stderr  # no drift by that field
@@ -136,12 +124,12 @@ def test_an_application_survives_a_change_of_the_cluster_without_a_lost_request(
 def test_ray_adds_workers_for_replicas_and_takes_them_back(stack, rig):
     """Its autoscaler is the one container that has a token of the API server."""
     workers = ("-n", SPACE, "pods", "-l", "ray.io/node-type=worker")
-    _deploy(rig, num_replicas=3, ray_actor_options={"num_cpus": 1})
+    _deploy(stack, rig, num_replicas=3, ray_actor_options={"num_cpus": 1})
     wait_until(lambda: len(objects(*workers)) == 3, seconds=90)
     wait_until(lambda: active(SPACE, NAME)[1].get("hello") == "RUNNING", seconds=90)
-    _deploy(rig, num_replicas=1)
+    _deploy(stack, rig, num_replicas=1)
     wait_until(lambda: len(objects(*workers)) == 1, seconds=120)
-    _deploy(rig)
+    _deploy(stack, rig)
     (head,) = objects("-n", SPACE, "pods", "-l", "ray.io/node-type=head")
     mounting = [
         container["name"]
@@ -170,7 +158,7 @@ def _managed():
 
 
 def test_a_head_that_is_lost_costs_no_request(stack, api, rig):
-    _deploy(rig)
+    _deploy(stack, rig)
     service = Endpoints(api, SPACE, f"{NAME}-serve")
     wait_until(service.addresses, seconds=60)
     (old,) = _heads()
@@ -277,7 +265,8 @@ def test_a_stack_does_not_follow_the_context_to_another_cluster(stack, api):
     state = stack.run("pulumi", "stack", "export", "-s", NAME).stdout
     moved = state.replace(system["metadata"]["uid"], "0" * 36)
     _import(stack, moved)
-    for words in (["preview"], ["up", "--yes"], ["delete", "--yes"]):
+    verbs = (["preview"], ["up", "--yes"], ["delete", "--yes"], ["status"], ["deploy"])
+    for words in verbs:
         refused = stack.raylift(*words, code=3)
         assert "lives in another cluster than this context" in refused.stderr
     _import(stack, state)
