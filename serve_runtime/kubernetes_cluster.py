@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _SETTLE_SECONDS, _SETTLE_POLL_SECONDS = 600.0, 0.5
 _TAKEOVER_SECONDS = 90.0
-_TRIES = 20
+_WRITE_SECONDS = 30.0
 _FAILED = {"DEPLOY_FAILED", "UNHEALTHY"}
 _PAUSE_SECONDS = 0.1
 _GRPC_PORT = 9000
@@ -214,7 +214,8 @@ class KubernetesCluster:
         Raises:
             Conflict: one of these is not what it was `before`.
         """
-        for _ in range(_TRIES):
+        deadline = time.monotonic() + _WRITE_SECONDS
+        while time.monotonic() < deadline:
             service = self._service.there()
             config = config_of(service)
             applications = _applications(config)
