@@ -163,8 +163,11 @@ class _Watch:
                 continue
             if any(d.unplaced for d in application.deployments):
                 self._read_nodes()
+            # Of a replica without a place Ray says only that it has none.
+            told = self._waiting(application) if self._holdup else ""
             cause = (
-                why(application, self._nodes, self._could)
+                told
+                or why(application, self._nodes, self._could)
                 or self._waiting(application)
                 or self._stuck(application)
             )
