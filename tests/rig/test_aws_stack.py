@@ -190,6 +190,7 @@ def test_charts_and_plain_pulumi_that_are_killed_are_finished_by_the_next_up(
 
 def test_a_chart_whose_change_is_killed_is_changed_by_the_next_up(dev, api, slowly):
     """Also where the file is as it was before that change."""
+    dev.raylift("up", "--yes")
     text = dev.file.read_text(encoding="utf-8")
     gates = "[{name: RayMultiHostIndexing, enabled: true}]"
     changed = f"  raylift:ray: {{operator: {{featureGates: {gates}}}}}\n"
@@ -209,6 +210,7 @@ def test_a_chart_whose_change_is_killed_is_changed_by_the_next_up(dev, api, slow
 
 def test_a_replica_that_waits_for_a_gpu_is_told_in_the_schedulers_words(dev, rig):
     """By the stack's own kubeconfig; no node of its GPU group ever comes here."""
+    dev.raylift("up", "--yes")
     with zipfile.ZipFile(rig / "gpu.zip", "w") as file:
         file.writestr("gpu.py", GPU)
     application = {
