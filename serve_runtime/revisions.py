@@ -119,9 +119,9 @@ class Revisions:
             Unreachable: that could not be written.
         """
         hold = self._held[release.number]
-        if not hold.renew():
-            raise _taken_over(release.number)
         if outcome == "good" and release.documents != hold.documents:
+            if not hold.renew():
+                raise _taken_over(release.number)
             self._create(
                 lambda number: dataclasses.replace(
                     release, number=number, outcome=outcome, back=[]
@@ -311,7 +311,7 @@ class _Hold:
             ):
                 # Ours all the same, where the answer to a change was lost.
                 found = self._api.get(self._place)
-                if not found or not self._has(found["metadata"]["annotations"]):
+                if not found or not self._has(found["metadata"]["annotations"], change):
                     return False
                 self._version = found["metadata"]["resourceVersion"]
             self._version = changed["metadata"]["resourceVersion"]
@@ -320,8 +320,10 @@ class _Hold:
     def _try(self, change: dict[str, str]) -> dict[str, Any] | None:
         return _annotate(self._api, self._place, self._version, change)
 
-    def _has(self, notes: dict[str, str]) -> bool:
-        return notes.get(_HOLDER) == self._holder and notes.get(_OUTCOME) == "open"
+    def _has(self, notes: dict[str, str], change: dict[str, str]) -> bool:
+        """Whether nobody else has it; it may be ended already, by this very change."""
+        ended = notes.get(_OUTCOME) not in ("open", change.get(_OUTCOME))
+        return notes.get(_HOLDER) == self._holder and not ended
 
 
 def _annotate(
