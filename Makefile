@@ -3,46 +3,86 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CHECKOV := .venv-checkov
-DEMO := .raylift/demo
+UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv pip
 
-.PHONY: demo test test-rig test-security check fix bench golden lock install picture
+.PHONY: install demo check lint coverage test test-rig test-kills test-security test-long test-generated fuzz fix bench golden docs dist lock picture
 
 install: $(READY)
 
-$(READY): requirements.txt pyproject.toml
+# pip installs uv, and uv installs everything else from the same hashes in a tenth of the time.
+$(READY): requirements-uv.txt requirements-dev.txt pyproject.toml
 	python3 -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
-	$(BIN)/python -m compileall -q raylift infra serve_runtime cli
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	$(UV) install --quiet --require-hashes -r requirements-dev.txt
+	$(UV) install --quiet --no-deps --no-build-isolation -C editable_mode=compat -e .
 	touch $(READY)
 
-# up → deploy → request → status → delete, on real Ray on this machine.
+# Runs up, deploy, a request, status and delete with real Ray on this machine.
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh
 
-test: check
-	$(BIN)/python -m pytest -q -m ray
+# The examples come last, because their stack runs until the last test.
+REAL := tests/local tests/packaging tests/examples
 
-# On a real control plane with a real Pulumi engine; says so where a rig cannot be.
+test: lint coverage
+	$(BIN)/python -m pytest -q -m "(ray or package) and not long" $(REAL)
+
+# Runs on a real control plane with Pulumi's real engine; skips, with the reason, where it cannot.
 test-rig: $(READY)
 	bash tests/rig/test.sh
 
-# checkov on the shipped stacks, in an environment of its own.
+# Runs the tests that take minutes each, on real Ray and in a rig; takes about an hour.
+test-long: $(READY)
+	$(BIN)/python -m pytest -q -m "ray and long" --ignore=tests/local/test_generated.py $(REAL)
+	bash tests/rig/test.sh -m "rig and long"
+
+# Kills a hundred runs of `up` and `delete` at random moments; takes about an hour.
+test-kills: $(READY)
+	RAYLIFT_KILL_ROUNDS=10 bash tests/rig/test.sh -m rig -k random_moments
+
+# Runs checkov on the shipped stack files, from a separate environment.
 test-security: $(READY) $(CHECKOV)/.ready
 	$(BIN)/python -m pytest -q -m security
 
-$(CHECKOV)/.ready: tests/security/requirements.txt
-	python3 -m venv --clear $(CHECKOV)
-	$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(CHECKOV)/.ready: tests/security/requirements.txt | $(READY)
+	$(BIN)/uv venv --quiet --clear $(CHECKOV)
+	VIRTUAL_ENV=$(CHECKOV) $(BIN)/uv pip install --quiet --require-hashes -r $<
 	touch $@
 
-# About a minute: style, types, architecture, and every test that needs neither Ray nor a rig.
-check: $(READY)
+UNIT := -q -m "not ray and not rig and not package and not security" -n 2
+
+# Checks style, types and architecture, and runs every test that needs neither Ray nor a rig.
+check: lint
+	$(BIN)/python -m pytest $(UNIT)
+
+lint: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not ray and not rig and not security" -n 2
+	$(BIN)/deptry raylift infra serve_runtime cli
+	$(BIN)/codespell raylift infra serve_runtime cli docs *.md
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github/workflows
+
+# Runs the same tests as check, and fails below the floor of branch coverage.
+coverage: $(READY)
+	$(BIN)/coverage run -m pytest $(UNIT)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# Deploys and updates 300 random applications with and without defaults; takes about four hours.
+# RAYLIFT_GENERATED_ROUNDS sets the number of rounds, each of two applications.
+test-generated: $(READY)
+	$(BIN)/python -m pytest -q tests/local/test_generated.py
+
+# Runs the property tests with new random inputs until one fails or the time is up.
+FUZZ_MINUTES ?= 180
+fuzz: $(READY)
+	end=$$(( $$(date +%s) + 60 * $(FUZZ_MINUTES) )); \
+	while [ $$(date +%s) -lt $$end ]; do \
+	  $(BIN)/python -m pytest -q -m "hypothesis and not ray" --hypothesis-profile=fuzz -n 2 || exit 1; \
+	done
 
 fix: $(READY)
 	$(BIN)/ruff check --fix
@@ -51,17 +91,29 @@ fix: $(READY)
 bench: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench
 
-# The resources of the shipped stack files, written anew; review them as any change.
+# Rewrites the golden files and the snapshots; review them like any other change.
 golden: $(READY)
-	RAYLIFT_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/infra/test_golden.py
+	RAYLIFT_WRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/infra/test_golden.py tests/cli
 
-# The README's picture, drawn from what the commands print.
+# Generates the reference pages and the schema, and builds the site in build/site.
+docs: $(READY)
+	$(BIN)/raylift schema > docs/stack-file.schema.json
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Builds the wheel and the sdist.
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+
+# Draws the README's picture from the output of the demo.
 picture: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/picture.py
 
-lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header tests/security/requirements.in \
-	  -o tests/security/requirements.txt
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header
+
+lock: $(READY)
+	$(LOCK) --all-extras --group dev pyproject.toml -o requirements-dev.txt
+	echo uv | $(LOCK) --constraints requirements-dev.txt - -o requirements-uv.txt
+	$(LOCK) tests/security/requirements.in -o tests/security/requirements.txt

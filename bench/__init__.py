@@ -1,1 +1,1 @@
-"""What raylift costs beside what a user would run otherwise; both sides in one go."""
+"""Benchmarks of raylift against the plain tools that it replaces, run side by side."""

@@ -1,6 +1,7 @@
 """`python -m bench [NAME…]`: run the benchmarks and print one table.
 
-`python -m bench critical-path [STACK]` measures nothing: it shows what `up` waits for.
+`python -m bench critical-path [STACK]` measures nothing. It estimates what `up` waits
+for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ NAMES = ("cli", "up", "deploy", "packing", "traffic", "splitter")
 
 
 def main(names: list[str]) -> None:
-    """Run the named ones, or all."""
+    """Run the named benchmarks, or all of them."""
     rows: list[Row] = []
     for name in names or NAMES:
         print(f"measuring {name} …", file=sys.stderr)

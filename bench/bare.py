@@ -1,4 +1,4 @@
-"""The other side: Ray as its manual starts it, and plain calls to its REST API."""
+"""Plain Ray, started as its documentation describes, and calls to its REST API."""
 
 from __future__ import annotations
 
@@ -23,27 +23,29 @@ DASHBOARD = "http://127.0.0.1:28265"
 def request(
     method: str, url: str, *, body: object = None, token: str = "", seconds: float = 90
 ) -> bytes | None:
-    """The body of a 200, or None for anything else."""
+    """Return the body of a 200 response, or None for any other outcome."""
     data = json.dumps(body).encode() if body is not None else None
     headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    asked = urllib.request.Request(url, data=data, headers=headers, method=method)
+    http_request = urllib.request.Request(
+        url, data=data, headers=headers, method=method
+    )
     try:
-        with urllib.request.urlopen(asked, timeout=seconds) as response:
+        with urllib.request.urlopen(http_request, timeout=seconds) as response:
             return response.read()
     except (urllib.error.URLError, OSError):
         return None
 
 
 def details(base: str, token: str = "") -> dict[str, Any]:
-    """Ray's ServeInstanceDetails."""
-    answer = request("GET", f"{base}/api/serve/applications/", token=token)
-    return json.loads(answer) if answer else {}
+    """Return Ray's ServeInstanceDetails, or {} if there is no response."""
+    body = request("GET", f"{base}/api/serve/applications/", token=token)
+    return json.loads(body) if body else {}
 
 
 def poll(check, *, seconds: float = 120) -> None:  # noqa: ANN001 any callable
-    """Ask every 20 ms until it holds."""
+    """Wait until `check` returns true, calling it every 20 ms."""
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, "too slow"
@@ -52,7 +54,7 @@ def poll(check, *, seconds: float = 120) -> None:  # noqa: ANN001 any callable
 
 @contextlib.contextmanager
 def ray(folder: Path) -> Iterator[float]:
-    """`ray start --head`, polled until its dashboard answers; yields the seconds."""
+    """Run `ray start --head`; yield the seconds until its dashboard responds."""
     empty = folder / "empty"
     empty.mkdir(parents=True, exist_ok=True)
     command = [

@@ -1,4 +1,4 @@
-"""How long the command line takes to start, and to tell a status."""
+"""CPU time of the command line at startup, and the duration of `raylift status`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.rounds import BIN, RAYLIFT, Row, at_most, cpu, in_turn, make_project,
 
 
 def rows() -> list[Row]:
-    """CPU of --version and --help; wall time of status."""
+    """Measure the CPU time of --version and --help, and the wall time of status."""
     serve = str(BIN / "serve")
     theirs = "`serve --help`, CPU"
     found = [

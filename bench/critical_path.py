@@ -1,8 +1,9 @@
-"""`python -m bench critical-path [STACK]`: what the first `up` of a stack waits for.
+"""`python -m bench critical-path [STACK]`: the critical path of the first `up`.
 
-The graph is the one that the program registers for the stack file, recorded as the
-tests record it; nothing is made. The durations are estimates, in minutes: the middle of
-what is reported for each kind of resource. So the chain is exact, its length is not.
+The graph contains the resources that the program registers for the stack file. It is
+recorded in the same way as in the tests; no resource is created. Durations are
+estimates in minutes: the midpoint of the values reported for each type of resource. The
+path is therefore exact, but its duration is not.
 """
 
 from __future__ import annotations
@@ -15,29 +16,29 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "infra"))
 
-from recording import record  # noqa: E402 the recorder of the tests
+from recording import record  # noqa: E402 the recorder from the tests
 
-from infra.stack_file import load_stack_file  # noqa: E402
+from raylift.infra.config.loader import load_stack_file  # noqa: E402
 
 if TYPE_CHECKING:
     from recording import Recorded, Resource
 
-# Minutes until a resource of that kind is there, by the end of its type. What is not
-# named takes an API call.
+# Minutes to create a resource, by the suffix of its type. Any other resource takes one
+# API call.
 CALL = 0.05
 MINUTES = {
-    "eks/cluster:Cluster": 15.0,  # 13 to 17 measured by others, in 21 regions
+    "eks/cluster:Cluster": 15.0,  # 13 to 17, as published for 21 regions
     "elasticache/replicationGroup:ReplicationGroup": 12.0,  # 10 to 15
-    "eks/nodeGroup:NodeGroup": 3.0,  # 2 to 4, where there is capacity
+    "eks/nodeGroup:NodeGroup": 3.0,  # 2 to 4, if capacity is available
     "ec2/natGateway:NatGateway": 2.0,  # 1.5 to 2
     "ec2/vpcEndpoint:VpcEndpoint": 0.5,
     "ec2/vpc:Vpc": 0.2,
     "ec2/internetGateway:InternetGateway": 0.2,
     "eks/addon:Addon": 0.75,
-    "helm.sh/v3:Release": 1.0,  # an operator's image and its readiness
+    "helm.sh/v3:Release": 1.0,  # pulling an operator's image and becoming ready
     "iam/role:Role": 0.2,
 }
-# After `up`: the head's pod with its image, and a worker on a node of its own.
+# After `up`: the head's pod pulls its image, and a worker starts on a new node.
 AFTER = {
     "the head is ready": 1.0,
     "a GPU node joins": 2.5,
@@ -47,13 +48,13 @@ AFTER = {
 
 
 def minutes_of(resource: Resource) -> float:
-    """How long the making of a resource takes."""
-    found = [m for end, m in MINUTES.items() if resource.kind.endswith(end)]
-    return found[0] if found else CALL
+    """Return the estimated minutes to create a resource."""
+    estimates = [m for end, m in MINUTES.items() if resource.kind.endswith(end)]
+    return estimates[0] if estimates else CALL
 
 
 def ready_at(program: Recorded) -> dict[str, float]:
-    """When each resource is there, in minutes, if each begins as soon as it may."""
+    """Return the minute at which each resource is ready, with full parallelism."""
     done: dict[str, float] = {}
     needs = {urn: resource.needs for urn, resource in program.resources.items()}
     for urn in TopologicalSorter(needs).static_order():
@@ -63,7 +64,7 @@ def ready_at(program: Recorded) -> dict[str, float]:
 
 
 def critical_path(program: Recorded, last: Resource) -> list[tuple[Resource, float]]:
-    """What `last` waits for, each step the latest of what the next one needs."""
+    """Return the chain of dependencies that delays `last`, with the minute of each."""
     done = ready_at(program)
     path = [last]
     while path[0].needs:
@@ -73,11 +74,11 @@ def critical_path(program: Recorded, last: Resource) -> list[tuple[Resource, flo
 
 
 def show(program: Recorded, stack: str) -> None:
-    """Print the path to the end of `up`, to a request, and what is not on it."""
+    """Print the critical paths to the end of `up` and to the first request."""
     done = ready_at(program)
     last = program.resources[max(done, key=lambda urn: done[urn])]
     service = program.one("ray-service", "ray.io/v1:RayService")
-    for title, end in (("up is done", last), ("the Ray service is made", service)):
+    for title, end in (("up is done", last), ("the Ray service is created", service)):
         print(f"{stack}: {title} after {done[end.urn]:.1f} minutes")
         for resource, at in critical_path(program, end):
             took, kind = minutes_of(resource), resource.kind.rpartition(":")[2]

@@ -1,4 +1,4 @@
-"""From a file to a verified first answer, Serve being warm; and again, unchanged."""
+"""Time from a config file to the first response, and of an unchanged deploy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.rounds import RAYLIFT, Row, at_most, in_turn, make_project, wall
 
 
 def rows() -> list[Row]:
-    """`raylift deploy` against a bare PUT polled until RUNNING and 200."""
+    """Compare `raylift deploy` with a plain PUT, polled until it serves."""
     with tempfile.TemporaryDirectory() as name:
         project = make_project(
             Path(name) / "p", config="  raylift:ray: {head: {numCpus: 4}}\n"
@@ -64,7 +64,7 @@ def _measure(project: Path) -> list[Row]:
     again, _ = in_turn(
         lambda _: wall(RAYLIFT, "deploy", "warm.yaml", cwd=project), lambda _: 0.0
     )
-    what = "`raylift deploy` to a verified answer, Serve warm"
+    what = "`raylift deploy` to a verified response, Serve warm"
     row = at_most(what, "bare PUT, polled until RUNNING and 200", first, 1.15)
     same = Row(
         "`raylift deploy` with nothing changed", "the first deploy",

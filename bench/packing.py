@@ -1,10 +1,11 @@
 """Packing a directory: raylift against Ray's own packager.
 
-5,000 files, 200 MB, every second file incompressible. `cold` is the first time, `again`
-is with nothing changed. Ray's side is what `ray job submit --working-dir` does before
-it uploads: it hashes the directory, and zips it if the cluster has no such hash; so
-`again` is the hash alone. Ours also searches all text for secrets and syncs the zip to
-the disk. The sides take turns in one process; the files are in the page cache.
+The tree has 5,000 files and 200 MB; every second file is incompressible. `cold` is the
+first run, `again` a run without changes. Ray's side is what `ray job submit
+--working-dir` does before it uploads: it hashes the directory, and zips it if the
+cluster does not have that hash. `again` therefore only measures the hash. raylift also
+scans all text for secrets and syncs the zip to disk. Both run alternately in one
+process; the files are in the page cache.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from ray._private.ray_constants import get_runtime_env_default_excludes
 from ray._private.runtime_env.packaging import create_package, get_uri_for_directory
 
 from bench.rounds import Row, at_most, in_turn
-from serve_runtime.packing.index import RACY_NS
-from serve_runtime.packing.pack import pack
+from raylift.serve_runtime.packaging.package import pack
+from raylift.serve_runtime.packaging.stat_cache import RACY_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ torch numpy async await config risk task based home
 
 
 def rows() -> list[Row]:
-    """The first package of a tree, and the next with nothing changed."""
+    """Measure the first package of a tree, and the next one without changes."""
     logging.getLogger("ray._private.runtime_env.packaging").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -51,7 +52,7 @@ def _measure(tree: Path, store: Path, target: Path) -> list[Row]:
     excludes = get_runtime_env_default_excludes()
 
     def packed() -> None:
-        pack(tree, store=store, place="bench")
+        pack(tree, store=store, location="bench")
 
     def hashed() -> None:
         get_uri_for_directory(str(tree), include_gitignore=True, excludes=excludes)
@@ -95,5 +96,5 @@ def _seconds(work: Callable[[], object]) -> float:
 
 
 def _median(work: Callable[[], object]) -> float:
-    """Of three times: `again` is so short that one interruption would be all of it."""
+    """Return the median of three runs: one interruption would distort a short run."""
     return statistics.median(_seconds(work) for _ in range(3))

@@ -1,8 +1,8 @@
-"""How long `raylift preview` takes beside `pulumi preview` of the same program.
+"""Duration of `raylift preview`, compared with `pulumi preview` of the same program.
 
-It needs a rig: `tests/rig/exec.sh .venv/bin/python -m bench preview`. Both ask the same
-engine and the same API server, with the rig's doubles of a provider and of the Python
-language host.
+It requires a rig: `tests/rig/exec.sh .venv/bin/python -m bench preview`. Both use the
+same engine and the same API server, with the rig's doubles of a provider and of the
+Python language host.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ config:
 
 
 def rows() -> list[Row]:
-    """A preview of a stack that is up and unchanged."""
+    """Measure a preview of a stack that is up and unchanged."""
     if "RIG_API_SERVER" not in os.environ:
         raise SystemExit("not in a rig: tests/rig/exec.sh … -m bench preview")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Rounds of two sides in turn, medians, and the table."""
+"""Measurement of two alternatives in alternating rounds, and the table of results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RAYLIFT = str(BIN / "raylift")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measurement. `unit` is s, ms or requests/s; the ratio is ours to theirs."""
+    """One measurement. `unit` is s, ms or requests/s; `ratio` is ours / theirs."""
 
     what: str
     against: str
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """Ours to theirs."""
+        """Quotient of both values; below 1, raylift's is smaller."""
         return self.ours / self.theirs
 
 
@@ -45,7 +45,7 @@ def in_turn(
     *,
     rounds: int = ROUNDS,
 ) -> tuple[float, float]:
-    """Medians of both sides, run in turn."""
+    """Return the medians of both sides, measured in alternation."""
     pairs = [(ours(index), theirs(index)) for index in range(rounds)]
     return (
         statistics.median(pair[0] for pair in pairs),
@@ -54,7 +54,7 @@ def in_turn(
 
 
 def wall(*command: str, cwd: Path | None = None) -> float:
-    """Seconds that a command takes; it must succeed."""
+    """Return the seconds that a command takes. The command must succeed."""
     began = time.monotonic()
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     took = time.monotonic() - began
@@ -63,7 +63,7 @@ def wall(*command: str, cwd: Path | None = None) -> float:
 
 
 def cpu(*command: str, cwd: Path | None = None) -> float:
-    """CPU seconds, user and system, of a command and its children."""
+    """Return the CPU seconds, user and system, of a command and its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     wall(*command, cwd=cwd)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -71,14 +71,14 @@ def cpu(*command: str, cwd: Path | None = None) -> float:
 
 
 def at_most(what: str, against: str, sides: tuple[float, float], limit: float) -> Row:
-    """A row whose ratio must not exceed `limit`."""
+    """Return a row of durations whose ratio must not exceed `limit`."""
     ours, theirs = sides
     goal = f"≤ {limit:.2f} x"
     return Row(what, against, ours, theirs, "s", goal, ours / theirs <= limit)
 
 
 def at_least(what: str, against: str, sides: tuple[float, float], limit: float) -> Row:
-    """A row of throughputs whose ratio must reach `limit`."""
+    """Return a row of throughputs whose ratio must reach `limit`."""
     ours, theirs = sides
     goal = f"≥ {limit:.1f} x"
     return Row(what, against, ours, theirs, "requests/s", goal, ours / theirs >= limit)
@@ -99,7 +99,7 @@ def show(rows: list[Row]) -> None:
 
 
 def make_project(folder: Path, *, config: str = "") -> Path:
-    """A project of one local stack, with an application that does nothing."""
+    """Create a project with one local stack and an application that does nothing."""
     (folder / "stacks").mkdir(parents=True)
     (folder / "Pulumi.yaml").write_text("name: bench\nruntime: python\n")
     body = "config:\n  raylift:target: local\n" + config
@@ -119,7 +119,7 @@ def make_project(folder: Path, *, config: str = "") -> Path:
 
 
 def clean_environment() -> dict[str, str]:
-    """This environment without anything of Ray's or raylift's."""
+    """Return the environment without variables of Ray and raylift."""
     return {
         k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "RAYLIFT_"))
     }

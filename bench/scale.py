@@ -1,9 +1,9 @@
-"""How far one machine goes: many replicas of one application, many applications.
+"""Limits of one machine: many replicas of one application, and many applications.
 
-Prints its own table; there is no other side, and no goal but to know. Not among what
-`python -m bench` runs without names: it takes half an hour on two cores. A new version
-of all replicas at once is beyond those: 30 of 150 more start at a time, and Ray's own
-processes no longer get their turn.
+It prints a separate table, because it compares nothing and has no goal. `python -m
+bench` runs it only by name: it takes half an hour on two cores. Two cores cannot
+replace all replicas at once: 30 of 150 more start at a time and starve Ray's own
+processes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LIGHT = {"num_cpus": 0.01}
 
 
 def rows() -> list[Row]:
-    """Nothing to compare."""
+    """Print the table; return no rows, because nothing is compared."""
     print("| what | time | memory of the stack |")
     print("|---|---|---|")
     _measure(f"{_REPLICAS} replicas of one application", _one, ["app"])
@@ -68,7 +68,7 @@ def _report(what: str, project: Path, *command: str) -> None:
 
 
 def _gigabytes(project: Path) -> float:
-    """Memory of all processes of the stack, what they share counted once."""
+    """Return the memory of all processes of the stack, counting shared memory once."""
     total = 0
     mark = str(project / ".raylift" / "local")
     for process in psutil.process_iter():

@@ -1,4 +1,4 @@
-"""What a splitter in front of an application costs, and how fast it takes weights."""
+"""Overhead of a splitter, and the time until new weights take effect."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ app = Arm.bind()
 
 
 def rows() -> list[Row]:
-    """The same FastAPI application, asked directly and through the splitter."""
+    """Measure a FastAPI application directly and through the splitter."""
     with tempfile.TemporaryDirectory() as name:
         project = make_project(Path(name) / "p")
         (project / "app" / "arm.py").write_text(_ARM)
@@ -61,7 +61,7 @@ def _config() -> dict[str, object]:
     splitter = {
         "name": "split",
         "route_prefix": "/split",
-        "import_path": "serve_runtime.traffic.splitter:app",
+        "import_path": "raylift.splitter:app",
         "deployments": [
             {"name": "Splitter", "user_config": {"arms": {"v1": 100, "v2": 0}}}
         ],
@@ -86,10 +86,10 @@ def _load(port: int) -> list[Row]:
     return [
         at_least(
             "requests/s through the splitter, 16 connections",
-            "the arm asked directly", (ours, theirs), 0.5,
+            "the arm directly", (ours, theirs), 0.5,
         ),
         Row(
-            "latency through the splitter, 1 connection", "the arm asked directly",
+            "latency through the splitter, 1 connection", "the arm directly",
             late, early, "ms", "≤ 1.5 ms more", late - early <= 1.5,
         ),
     ]  # fmt: skip
@@ -103,7 +103,7 @@ def _steer(project: Path, port: int) -> list[Row]:
         wall(RAYLIFT, "traffic", "split", f"{arm}=100", f"{other}=0", cwd=project)
         took.append(time.monotonic() - began)
         while _arm(port) != arm:
-            assert time.monotonic() - began < 20, "the weights are not live"
+            assert time.monotonic() - began < 20, "the weights did not take effect"
         live.append(time.monotonic() - began)
     command, seen = statistics.median(took), statistics.median(live)
     status = statistics.median(
@@ -115,7 +115,7 @@ def _steer(project: Path, port: int) -> list[Row]:
             command, status, "s", "≤ 0.5 s", command <= 0.5,
         ),
         Row(
-            "the same until an answer shows it", "`raylift status`",
+            "the same, until a response shows it", "`raylift status`",
             seen, status, "s", "≤ 0.5 s", seen <= 0.5,
         ),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Requests per second through the whole data plane, against plain `serve deploy`."""
+"""Requests per second through the whole data plane, compared with `serve deploy`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ROUNDS = 5
 
 
 def rows() -> list[Row]:
-    """A trivial application, and one replica at saturation."""
+    """Measure a trivial application, and one replica at saturation."""
     with tempfile.TemporaryDirectory() as name:
         project = make_project(Path(name) / "p")
         (project / "serve.yaml").write_text(json.dumps({"applications": [

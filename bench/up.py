@@ -1,4 +1,4 @@
-"""From nothing to a cluster that can be used."""
+"""Time until a new cluster is usable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.rounds import RAYLIFT, Row, at_most, in_turn, make_project, wall
 
 
 def rows() -> list[Row]:
-    """`raylift up` against `ray start --head` polled until its dashboard answers."""
+    """Compare `raylift up` with `ray start --head` until its dashboard responds."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         project = make_project(folder / "p")
@@ -27,4 +27,4 @@ def rows() -> list[Row]:
 
         sides = in_turn(ours, theirs)
     what = "`raylift up` to a usable cluster"
-    return [at_most(what, "`ray start --head` until it answers", sides, 1.15)]
+    return [at_most(what, "`ray start --head` until it responds", sides, 1.15)]

@@ -1,1 +1,1 @@
-"""What a person types. Nothing imports it."""
+"""The command line. No other package imports it."""

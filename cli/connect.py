@@ -1,4 +1,4 @@
-"""From a stack's name to its cluster."""
+"""Access to a stack by name and to its cluster; only here, the target matters."""
 
 from __future__ import annotations
 
@@ -7,89 +7,120 @@ import operator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from cli.output import terminal
-from infra.local.stack import LocalStack
-from infra.project import find_project, open_stack
-from raylift.errors import CannotWork, InputFailed, RayliftError
-from serve_runtime.dashboard import Dashboard
-from serve_runtime.direct import Direct
-from serve_runtime.local_cluster import LocalCluster
+from raylift.cli.output import terminal
+from raylift.errors import FailedPrecondition, InvalidInput, RayliftError
+from raylift.infra.local.stack import LocalStack
+from raylift.infra.project import find_project, open_serving, open_stack
+from raylift.serve_runtime.cluster.local import LocalCluster
+from raylift.serve_runtime.ray_api.dashboard import Dashboard
+from raylift.serve_runtime.ray_api.loopback import Loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infra.engine import PulumiStack
-    from infra.stack import Stack
-    from serve_runtime.cluster import Cluster
+    from raylift.infra.engine.pulumi_stack import PulumiStack
+    from raylift.infra.kubernetes.described_stack import DescribedStack
+    from raylift.infra.stack import ServingStack, Stack
+    from raylift.serve_runtime.cluster.protocol import Cluster
 
 
-def stack_here(name: str) -> Stack:
-    """The stack of that name in the project that the current folder lies in."""
-    return open_stack(find_project(here()), name)
+# For commands without `--timeout`.
+_ANSWER_SECONDS = 300.0
+
+
+def find_stack(name: str) -> Stack:
+    """Return the stack with this name in the project of the current directory.
+
+    Raises:
+        InvalidInput: There is no such project or stack.
+    """
+    return open_stack(find_project(current_dir()), name)
+
+
+def find_serving(name: str) -> ServingStack:
+    """Return a stack like `find_stack`, but without Pulumi on target `kubernetes`."""
+    return open_serving(find_project(current_dir()), name)
+
+
+def local_stack(stack: ServingStack) -> LocalStack | None:
+    """Return the stack if its target is `local`, else None."""
+    return stack if isinstance(stack, LocalStack) else None
 
 
 @contextlib.contextmanager
-def cluster_of(stack: Stack, *, look: bool = False) -> Iterator[Cluster]:
-    """The cluster of a stack that is up.
+def cluster_of(
+    stack: ServingStack, *, settled: bool = True, timeout_s: float = _ANSWER_SECONDS
+) -> Iterator[Cluster]:
+    """Open the cluster of a stack that is up.
 
-    While another Ray cluster is to take over, `look` takes the one that serves; without
-    it, that is waited for.
+    While KubeRay replaces the Ray cluster, wait for the new one. If `settled` is false,
+    open the one that currently serves. `timeout_s` limits the wait for each response of
+    a local dashboard that is alive.
+
+    Raises:
+        FailedPrecondition: The stack is not up.
     """
+    local = local_stack(stack)
     opened: contextlib.AbstractContextManager[Cluster] = (
-        local_cluster_of(stack)
-        if isinstance(stack, LocalStack)
-        else _kubernetes_cluster_of(cast("PulumiStack", stack), look=look)
+        local_cluster_of(local, timeout_s=timeout_s)
+        if local
+        else _kubernetes_cluster_of(
+            cast("DescribedStack | PulumiStack", stack), settled=settled
+        )
     )
     with opened as cluster:
         yield cluster
 
 
 @contextlib.contextmanager
-def local_cluster_of(stack: LocalStack) -> Iterator[LocalCluster]:
-    """The cluster of a stack that is up on this machine.
+def local_cluster_of(
+    stack: LocalStack, *, timeout_s: float = _ANSWER_SECONDS
+) -> Iterator[LocalCluster]:
+    """Open the cluster of a stack that is up on this machine.
 
     Raises:
-        CannotWork: the stack was deleted meanwhile, whatever failed by that.
+        FailedPrecondition: The stack is not up, or the block failed because another
+            command deleted it.
     """
     outputs = stack.outputs()
-    with Dashboard(outputs, Direct(outputs)) as dashboard:
+    loopback = Loopback(outputs, on_wait=terminal.say)
+    with Dashboard(outputs, loopback, timeout_s=timeout_s) as dashboard:
         try:
             yield LocalCluster(outputs, dashboard)
         except RayliftError:
             if stack.is_deleted():
-                raise CannotWork(
-                    f"stack '{stack.name}' was deleted meanwhile",
-                    hint=f"raylift up -s {stack.name}",
+                raise FailedPrecondition(
+                    f"stack '{stack.name}' was deleted by another command",
+                    hint=f"run `raylift up -s {stack.name}`",
                 ) from None
             raise
 
 
 @contextlib.contextmanager
-def _kubernetes_cluster_of(stack: PulumiStack, *, look: bool) -> Iterator[Cluster]:
-    from raylift.ray_service import RayService
-    from serve_runtime.kubernetes_cluster import KubernetesCluster
-    from serve_runtime.proxied import Proxied
+def _kubernetes_cluster_of(
+    stack: DescribedStack | PulumiStack, *, settled: bool
+) -> Iterator[Cluster]:
+    from raylift.serve_runtime.cluster.kubernetes import KubernetesCluster
+    from raylift.serve_runtime.ray_api.api_server_proxy import ApiServerProxy
 
-    outputs = stack.outputs()
-    with stack.api_server(outputs) as api:
-        service = RayService(api, outputs.namespace, stack.name)
-        which = operator.attrgetter("serving" if look else "newest")
+    with stack.connect() as (outputs, service):
+        which = operator.attrgetter("newest" if settled else "serving")
         with (
-            Dashboard(outputs, Proxied(service, outputs, which)) as dashboard,
+            Dashboard(outputs, ApiServerProxy(service, outputs, which)) as dashboard,
             KubernetesCluster(outputs, dashboard, service) as cluster,
         ):
-            if not look:
-                cluster.settle(say=terminal.say)
+            if settled:
+                cluster.wait_until_settled(say=terminal.say)
             yield cluster
 
 
-def here() -> Path:
-    """The current folder.
+def current_dir() -> Path:
+    """Return the current directory.
 
     Raises:
-        InputFailed: it is gone.
+        InvalidInput: The directory was deleted.
     """
     try:
         return Path.cwd()
     except FileNotFoundError:
-        raise InputFailed.at("current folder", "it was deleted") from None
+        raise InvalidInput.at("current directory", "was deleted") from None

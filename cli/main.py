@@ -1,50 +1,50 @@
-"""The typer app: one short function per command; imports happen inside."""
+"""The typer app, with one short function per command that imports what it needs."""
 
 from __future__ import annotations
 
 import os
-import sys
-import threading
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from cli.errors import Boundary
-from raylift import __version__
+from raylift.cli.errors import Boundary, exit_at_once_if_needed
+from raylift.cli.help import Command
+from raylift.cli.options import (  # noqa: TC001 typer reads annotations
+    BlueGreen,
+    Canary,
+    ConfigSource,
+    DryRun,
+    Json,
+    Name,
+    PreviewRestart,
+    Prune,
+    Restart,
+    RoutePrefix,
+    Stack,
+    Step,
+    Timeout,
+    Values,
+    Verbose,
+    Yes,
+)
 
 app = typer.Typer(
     cls=Boundary,
     name="raylift",
-    help="Serve models with Ray: one place, four commands.",
+    help="Create Ray clusters and serve models on them.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Stack = Annotated[
-    str,
-    typer.Option("-s", "--stack", envvar="RAYLIFT_STACK", help="The stack's name."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")
-]
-Restart = Annotated[
-    bool,
-    typer.Option("--restart", help="Allow what restarts or replaces the cluster."),
-]
-Timeout = Annotated[
-    float, typer.Option("--timeout", min=1, help="Seconds to wait for it to be done.")
-]
 
-
-def _version(value: bool) -> None:  # noqa: FBT001 typer calls it so
+def _version(value: bool) -> None:  # noqa: FBT001 typer passes it by position
     if value:
-        typer.echo(f"raylift {__version__}")
+        from raylift.cli.version import versions
+
+        typer.echo(versions())
         raise typer.Exit
 
 
@@ -52,230 +52,278 @@ def _version(value: bool) -> None:  # noqa: FBT001 typer calls it so
 def _root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Version."),
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="Show the versions of raylift and Ray.",
+        ),
     ] = False,
 ) -> None:
     pass
 
 
-@app.command()
+@app.command(cls=Command)
 def init(
-    folder: Annotated[Path, typer.Argument(help="An empty or new folder.")] = Path(),
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIRECTORY", help="Directory to create the project in."),
+    ] = Path(),
 ) -> None:
-    """Write a stack file and a sample application into an empty folder."""
-    from cli.commands.init import run
+    """Create a project with a sample application.
+
+    Write a stack file, a Serve config and an application.
+    """
+    from raylift.cli.commands.init import run
 
     run(folder)
 
 
-@app.command(hidden=True)
+@app.command(cls=Command, hidden=True)
 def eks_token(
-    cluster: Annotated[str, typer.Option("--cluster", help="The cluster's name.")],
-    region: Annotated[str, typer.Option("--region", help="Its region.")],
+    cluster: Annotated[
+        str, typer.Option("--cluster", metavar="NAME", help="Name of the cluster.")
+    ],
+    region: Annotated[
+        str, typer.Option("--region", metavar="REGION", help="AWS region.")
+    ],
     profile: Annotated[
-        Optional[str], typer.Option("--profile", help="Of AWS' configuration.")
+        Optional[str],
+        typer.Option("--profile", metavar="NAME", help="AWS profile to use."),
     ] = None,
 ) -> None:
-    """Print a token for an EKS cluster, as a kubeconfig's exec plugin."""
-    from cli.commands.eks_token import run
+    """Print a token for an EKS cluster, for use by a kubeconfig exec plugin."""
+    from raylift.cli.commands.eks_token import run
 
     run(cluster, region=region, profile=profile)
 
 
-@app.command()
+@app.command(cls=Command)
 def config(
     stack: Stack = "local",
     resolved: Annotated[
-        bool, typer.Option("--resolved", help="With every default.")
+        bool, typer.Option("--resolved", help="Include default values.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Check the stack file and show what it says."""
-    from cli.commands.config import run
+    """Check the stack file and show its values."""
+    from raylift.cli.commands.config import run
 
     run(stack, resolved=resolved, as_json=json)
 
 
-@app.command()
+@app.command("import", cls=Command)
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="RayService manifest to read.")
+    ],
+) -> None:
+    """Print the Serve config of a RayService manifest."""
+    from raylift.cli.commands.import_ import run
+
+    run(file)
+
+
+@app.command(cls=Command)
 def schema() -> None:
-    """Print the JSON Schema of a stack file, for editors."""
-    from cli.commands.schema import run
+    """Print the JSON Schema of stack files, for editors."""
+    from raylift.cli.commands.schema import run
 
     run()
 
 
-@app.command()
+@app.command(cls=Command)
 def up(
     stack: Stack = "local",
-    dry_run: DryRun = False,
     restart: Restart = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Make the stack what its file says: node groups and the Ray cluster."""
-    from cli.commands.up import Options, run
+    """Create or update a stack."""
+    from raylift.cli.commands.up import Options, run
 
-    run(stack, Options(dry_run=dry_run, restart=restart, yes=yes, as_json=json))
+    run(stack, Options(restart=restart, yes=yes, as_json=json))
 
 
-@app.command()
+@app.command(cls=Command)
 def preview(
     stack: Stack = "local",
-    restart: Restart = False,
+    restart: PreviewRestart = False,
     json: Json = False,
 ) -> None:
-    """Show what `up` would do; change nothing."""
-    from cli.commands.preview import run
+    """Show the changes that `up` would make."""
+    from raylift.cli.commands.preview import run
 
     run(stack, restart=restart, as_json=json)
 
 
-@app.command()
+@app.command(cls=Command)
 def deploy(
-    what: Annotated[
-        str, typer.Argument(help="A Serve config file, or module:app.")
-    ] = "serve.yaml",
+    what: ConfigSource = "serve.yaml",
     stack: Stack = "local",
-    name: Annotated[
-        Optional[str], typer.Option("--name", help="With module:app: its name.")
-    ] = None,
-    route_prefix: Annotated[
-        Optional[str],
-        typer.Option("--route-prefix", help="With module:app: its route."),
-    ] = None,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Delete applications not in the file.")
-    ] = False,
-    canary: Annotated[
-        Optional[str],
-        typer.Option(
-            "--canary",
-            metavar="5,25,50,100",
-            help="Beside the old version; shift so many percent to it, step by step.",
-        ),
-    ] = None,
-    blue_green: Annotated[
-        bool,
-        typer.Option("--blue-green", help="As --canary 100: all traffic at once."),
-    ] = False,
-    step: Annotated[
-        str,
-        typer.Option("--step", help="How long each step is judged, as 60s or 5m."),
-    ] = "60s",
+    name: Name = None,
+    route_prefix: RoutePrefix = None,
+    values: Values = None,
+    prune: Prune = False,
+    canary: Canary = None,
+    blue_green: BlueGreen = False,
+    step: Step = "60s",
     dry_run: DryRun = False,
     timeout: Timeout = 300,
     yes: Yes = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
-    """Deploy Ray Serve applications; wait, verify, and go back if it fails."""
-    from cli.commands.deploy import Request, run
-    from cli.steps import steps_of
+    """Deploy applications, and roll back on failure."""
+    from raylift.cli.canary_options import canary_steps
+    from raylift.cli.commands.deploy import Options, Source, run
 
-    run(
-        stack,
-        Request(what, name=name, route_prefix=route_prefix, prune=prune),
-        steps_of(canary, blue_green=blue_green, step=step),
+    options = Options(
+        prune=prune,
+        steps=canary_steps(canary, blue_green=blue_green, step=step),
         dry_run=dry_run,
         timeout_s=timeout,
         yes=yes,
+        verbose=verbose,
         as_json=json,
     )
+    run(stack, Source(what, name, route_prefix, values), options)
 
 
-@app.command()
+@app.command(cls=Command)
 def traffic(
-    application: Annotated[str, typer.Argument(metavar="APP", help="A splitter.")],
+    application: Annotated[
+        str, typer.Argument(metavar="APP", help="Name of a splitter.")
+    ],
     weights: Annotated[
         Optional[list[str]],
-        typer.Argument(metavar="[ARM=WEIGHT]...", help="Default: show them."),
+        typer.Argument(
+            metavar="ARM=WEIGHT",
+            help="Weights to set. By default, show the current ones.",
+        ),
     ] = None,
     stack: Stack = "local",
     timeout: Timeout = 60,
     json: Json = False,
 ) -> None:
-    """Show how a splitter splits its traffic, or give its arms other weights."""
-    from cli.commands.traffic import run
+    """Show or change how a splitter divides traffic."""
+    from raylift.cli.commands.traffic import Request, run
 
-    run(stack, application, weights or [], timeout_s=timeout, as_json=json)
+    run(stack, Request(application, weights or [], timeout), as_json=json)
 
 
-@app.command()
+@app.command(cls=Command)
 def status(
     stack: Stack = "local",
     watch: Annotated[
-        bool, typer.Option("-w", "--watch", help="Keep showing, until Ctrl-C.")
+        bool, typer.Option("-w", "--watch", help="Refresh until you press Ctrl-C.")
+    ] = False,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="List the stacks in the kubeconfig's current cluster."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show the truth about a stack; exit 0 only if all is well."""
-    from cli.commands.status import run
+    """Show the health of a stack.
 
-    run(stack, watch=watch, as_json=json)
+    The exit code is 0 if the stack is healthy, 1 if it has a problem, 3 if it is
+    not up, and 4 if Ray does not respond.
+    """
+    from raylift.cli.commands.status import run, run_all
+
+    if every:
+        run_all(watch=watch, as_json=json)
+    else:
+        run(stack, watch=watch, as_json=json)
 
 
-@app.command()
+@app.command(cls=Command)
 def logs(
     application: Annotated[
-        Optional[str], typer.Argument(metavar="[APP]", help="Default: all.")
+        Optional[str],
+        typer.Argument(metavar="APP", help="Application to show. Defaults to all."),
     ] = None,
     deployment: Annotated[
-        Optional[str], typer.Argument(metavar="[DEPLOYMENT]", help="Default: all.")
+        Optional[str],
+        typer.Argument(
+            metavar="DEPLOYMENT", help="Deployment to show. Defaults to all."
+        ),
     ] = None,
     stack: Stack = "local",
     follow: Annotated[
-        bool, typer.Option("-f", "--follow", help="Go on as lines come.")
+        bool, typer.Option("-f", "--follow", help="Keep streaming new lines.")
     ] = False,
     lines: Annotated[
-        int, typer.Option("-n", "--lines", min=0, help="Of each replica.")
+        int,
+        typer.Option(
+            "-n", "--lines", min=0, metavar="LINES", help="Lines to show per replica."
+        ),
     ] = 100,
     json: Json = False,
 ) -> None:
-    """Show log lines of replicas, merged by time."""
-    from cli.commands.logs import run
+    """Show the logs of replicas, merged by time."""
+    from raylift.cli.commands.logs import Request, run
 
-    run(
-        stack,
-        (application or "", deployment or ""),
-        follow=follow,
-        lines=lines,
-        as_json=json,
-    )
+    request = Request(application or "", deployment or "", follow=follow, lines=lines)
+    run(stack, request, as_json=json)
 
 
-@app.command()
+@app.command("open", cls=Command)
+def open_(
+    application: Annotated[
+        Optional[str],
+        typer.Argument(metavar="APP", help="Application to open. Defaults to all."),
+    ] = None,
+    stack: Stack = "local",
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Open Ray's dashboard instead.")
+    ] = False,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Port to listen on. With 0, a free one.",
+        ),
+    ] = 0,
+) -> None:
+    """Make applications or Ray's dashboard available locally.
+
+    Listen on 127.0.0.1 and pass on requests until you press Ctrl-C.
+    """
+    from raylift.cli.commands.open_ import Request, run
+
+    run(stack, Request(application or "", dashboard=dashboard, port=port))
+
+
+@app.command(cls=Command)
 def delete(
     applications: Annotated[
         Optional[list[str]],
-        typer.Argument(metavar="[APP]...", help="Default: the whole stack."),
+        typer.Argument(
+            metavar="APP", help="Applications to delete. Defaults to the whole stack."
+        ),
     ] = None,
     stack: Stack = "local",
     timeout: Timeout = 120,
     yes: Yes = False,
 ) -> None:
-    """Delete applications, or the whole stack with everything of it."""
-    from cli.commands.delete import run
+    """Delete applications or a whole stack."""
+    from raylift.cli.commands.delete import run
 
     run(stack, applications or [], timeout_s=timeout, yes=yes)
 
 
 def main() -> None:
-    """The console script."""
-    # Looking for pydantic's plugins reads the metadata of every installed package.
+    """Run the console script."""
+    # Pydantic looks for plugins in the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         app()
     except SystemExit as ended:
-        _leave_threads(ended.code)
+        exit_at_once_if_needed(ended.code)
         raise
-
-
-def _leave_threads(code: object) -> None:
-    """End at once where a thread would keep the process.
-
-    When Pulumi's engine fails early, the program's thread asks it for ever.
-    """
-    waiting = (t for t in threading.enumerate() if not t.daemon)
-    if any(thread is not threading.main_thread() for thread in waiting):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else int(bool(code)))

@@ -1,12 +1,12 @@
 #!/bin/sh
-# The whole sentence on one machine, in a new folder: up, deploy, ask, status, delete.
+# The demo: up, deploy, a request, status and delete, in a new folder on this machine.
 set -eu
 run() { printf '\n\033[1m$ %s\033[0m\n' "$*"; "$@"; }
 
 folder=$(mktemp -d)
 cd "$folder"
-finish() { raylift delete --yes >/dev/null 2>&1 || true; cd /; rm -rf "$folder"; }
-trap finish EXIT
+clean_up() { raylift delete --yes >/dev/null 2>&1 || true; cd /; rm -rf "$folder"; }
+trap clean_up EXIT
 
 run raylift init
 run raylift up

@@ -1,1 +1,1 @@
-"""What exists before a model is served: the machines and the Ray cluster on them."""
+"""Infrastructure for serving models: machines, and the Ray cluster on them."""

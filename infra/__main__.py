@@ -1,5 +1,5 @@
-"""What `pulumi up` runs at the root of a project."""
+"""The program that `pulumi up` runs at the root of this repository."""
 
-from infra.program import main
+from raylift.infra.program import main
 
 main()

@@ -1,4 +1,4 @@
-"""build: what `pulumi up` and `raylift up` run; the one match on the target."""
+"""The Pulumi program that `pulumi up` and `raylift up` run."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from infra.aws.config import AwsConfig
-from infra.kubernetes.config import KubernetesConfig
-from infra.stack_file import config_of
-from raylift.errors import InputFailed, RayliftError
+from raylift.errors import InvalidInput, RayliftError
+from raylift.infra.aws.config import AwsConfig
+from raylift.infra.config.loader import config_of
+from raylift.infra.kubernetes.config import KubernetesConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from infra.config import StackConfig
-    from infra.kubernetes.facts import Facts
+    from raylift.infra.config.base import StackConfig
+    from raylift.infra.kubernetes.cluster_info import ClusterInfo
 
 
 def main() -> None:
-    """Build the stack that Pulumi runs, from the settings it was given.
+    """Build the stack that Pulumi runs, from its configuration.
 
     Raises:
-        pulumi.RunError: the settings are wrong, or the cluster lacks something.
+        pulumi.RunError: the configuration is invalid, or the cluster does not meet a
+            requirement.
     """
     try:
         outputs = build(read_config(settings()), pulumi.get_stack())
@@ -34,57 +35,63 @@ def main() -> None:
 
 
 def settings() -> Mapping[str, str]:
-    """An inline program is handed its settings, another finds them around it."""
+    """Return the configuration, of an inline program or from the environment."""
     from pulumi.runtime import config
 
     return config.get_config_env() | config.CONFIG.get()
 
 
 def build(
-    config: StackConfig, stack: str, facts: Facts | None = None
+    config: StackConfig, stack: str, info: ClusterInfo | None = None
 ) -> dict[str, Any]:
-    """Register every resource of a stack; the outputs that it hands over.
+    """Register every resource of a stack, and return its outputs.
 
-    `facts` are what the cluster of target `kubernetes` says of itself; they are
-    asked for where they are not given.
+    `info` describes the cluster of target `kubernetes`. By default, it is read from the
+    cluster.
     """
     if isinstance(config, KubernetesConfig):
-        from infra.kubernetes import program as kubernetes
+        from raylift.infra.kubernetes import program as kubernetes
 
-        return kubernetes.build(config, stack, facts or found(config, stack))
+        return kubernetes.build(
+            config, stack, info or checked_cluster_info(config, stack)
+        )
     if isinstance(config, AwsConfig):
-        from infra.aws import program as aws
+        from raylift.infra.aws import program as aws
 
         return aws.build(config, stack)
-    raise InputFailed.at(
-        "raylift:target",
-        "local is this machine, where Pulumi has nothing to do",
-        hint=f"raylift up -s {stack}",
+    raise InvalidInput.at(
+        "",
+        "raylift:target: local is not supported by `pulumi up`",
+        hint=f"run `raylift up -s {stack}`",
     )
 
 
-def found(config: KubernetesConfig, stack: str) -> Facts:
-    """What the cluster says of itself, if it has all that the stack needs."""
-    from infra.kubernetes.facts import facts_of
-    from infra.kubernetes.preflight import refuse_what_lacks
-
-    facts = facts_of(config, stack)
-    refuse_what_lacks(config, facts)
-    return facts
-
-
-def read_config(given: Mapping[str, str]) -> StackConfig:
-    """The configuration that a program's settings make.
-
-    Pulumi hands over every value as text: an object as JSON, a secret in clear.
+def checked_cluster_info(config: KubernetesConfig, stack: str) -> ClusterInfo:
+    """Return the description of the cluster.
 
     Raises:
-        InputFailed: with everything that is wrong.
+        FailedPrecondition: The cluster does not meet a requirement.
     """
-    values = {key: _value(text) for key, text in given.items()}
-    config, problems = config_of(values, place=lambda _: "")
+    from raylift.infra.kubernetes.cluster_info import read_cluster_info
+    from raylift.infra.kubernetes.preflight import refuse_what_lacks
+
+    info = read_cluster_info(config, stack)
+    refuse_what_lacks(config, info)
+    return info
+
+
+def read_config(texts: Mapping[str, str]) -> StackConfig:
+    """Return the configuration in a Pulumi program's settings.
+
+    Pulumi passes every value as text: an object as JSON, a secret decrypted.
+
+    Raises:
+        InvalidInput: The configuration has errors. All of them are reported.
+    """
+    values = {key: _value(text) for key, text in texts.items()}
+    config, problems = config_of(values, location=lambda _: "")
     if config is None:
-        raise InputFailed(*problems)
+        raise InvalidInput(*problems)
     return config
 
 

@@ -1,4 +1,4 @@
-"""Stack: what every target can do."""
+"""The interface that every target implements, and its return values."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-    from infra.config import StackConfig
-    from raylift.outputs import ClusterOutputs, StackOutputs
+    from raylift.infra.config.base import StackConfig
+    from raylift.outputs import KubernetesOutputs, LocalOutputs
 
 
-# Progress: a line, or something whose text is one.
+# A progress callback. It receives a line, or a value whose `str` is a line.
 Say: TypeAlias = "Callable[[object], None]"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that `up` would do, and to what.
+class StackChange:
+    """A change that `up` would apply, and its object.
 
-    On `local` to a node: `start`, `stop` or `restart`. Elsewhere to a resource:
-    `create`, `change`, `replace` or `delete`.
+    On `local` the object is a node and the action `start`, `stop` or `restart`. On the
+    other targets it is a resource and the action `create`, `change`, `replace` or
+    `delete`.
     """
 
     action: str
@@ -30,8 +31,8 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Working:
-    """A resource that is being changed, for how many seconds already, or is done."""
+class RunningStep:
+    """An operation on a resource, and how long it has been running, in seconds."""
 
     kind: str
     name: str
@@ -39,40 +40,65 @@ class Working:
     is_done: bool
 
 
-class Stack(Protocol):
-    """What every target can do. No method prints; progress goes to a callback."""
+class ServingStack(Protocol):
+    """A stack of any target whose applications a command uses."""
 
     name: str
 
     @property
     def config(self) -> StackConfig:
-        """What its file says, read when first asked for.
+        """The stack file, read on first access.
 
         Raises:
-            InputFailed: with everything that is wrong in the file.
+            InvalidInput: The file has errors. All of them are reported.
         """
 
-    def exists(self) -> bool:
-        """Whether anything of the stack is there: a process or a file."""
+    def missing_nodes(self, marks: Collection[str]) -> list[str]:
+        """Return the names of nodes that should be running but do not respond.
 
-    def preview(self, *, restart: bool = False) -> list[Change]:
-        """What `up` would change; empty when there is nothing to do."""
+        `marks` are the NODE_LABEL values of the nodes that Ray reports. Always empty
+        on Kubernetes, where an autoscaler adds and removes nodes.
+        """
+
+
+class Stack(ServingStack, Protocol):
+    """The operations on a stack of any target.
+
+    No method prints. Progress goes to a callback.
+    """
+
+    after_destroy: str
+    """The result of `destroy`, as the end of a sentence."""
+
+    def recover(self, *, progress: Say) -> None:
+        """Complete what an interrupted run left unfinished.
+
+        Call it before `preview`, which would otherwise describe an outdated state.
+        No-op on `local`, where `up` compares the stack file with the running processes.
+        """
+
+    def preview(self, *, restart: bool = False) -> list[StackChange]:
+        """Return the changes that `up` would make."""
 
     def up(
         self, *, progress: Say, restart: bool = False
-    ) -> StackOutputs | ClusterOutputs:
-        """Make the stack what its file says."""
+    ) -> LocalOutputs | KubernetesOutputs:
+        """Create or update the stack to match its file."""
 
-    def outputs(self) -> StackOutputs | ClusterOutputs:
-        """How to reach the stack.
+    def running_steps(self) -> list[RunningStep]:
+        """Return the steps of the current or last operation; empty on `local`."""
+
+    def check_deletable(self) -> bool:
+        """Return whether there is anything to delete.
 
         Raises:
-            CannotWork: it is not up.
+            FailedPrecondition: The stack cannot be deleted.
         """
 
     def destroy(self, *, progress: Say) -> bool:
-        """End everything of the stack; False when there was nothing.
+        """Delete everything in the stack; return False if nothing existed.
 
         Raises:
-            LeftBehind: something could not be removed; it is named.
+            FailedPrecondition: See `check_deletable`.
+            Leftovers: Something could not be deleted. The message names it.
         """

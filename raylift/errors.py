@@ -1,17 +1,17 @@
-"""Every error that a user may see, and the exit code it ends the command with.
+"""The errors that raylift reports, and their exit codes.
 
-RayliftError
-├── InputFailed       2    a file or an argument is wrong; nothing was written
-├── CannotWork        3    the stack is not up, capacity or a version is missing
-├── Unreachable       4    no answer in time; state unknown; safe to run again
-├── Conflict          5    somebody else changed or holds it
-├── RolledBack        6    the deploy failed; what served before serves again
-├── NotRolledBack     7    the deploy failed and going back failed too
-├── Denied            8    authentication or permission
-└── LeftBehind        9    something is left after a delete, or state needs repair
+RayliftError              1    any other failure
+├── InvalidInput          2    a file or an argument is invalid; nothing was changed
+├── FailedPrecondition    3    the stack is not up, or lacks capacity or a version
+├── Unreachable           4    no response in time; state unknown; safe to run again
+├── Conflict              5    a concurrent change, or a lock held by another command
+├── RolledBack            6    the deploy failed and was rolled back
+├── NotRolledBack         7    the deploy failed, and so did the rollback
+├── PermissionDenied      8    authentication or permission
+└── Leftovers             9    a delete was incomplete, or state needs repair
 
-A plain RayliftError is exit code 1. The text says what failed and why; `hint` is
-the next thing to do. Neither carries a secret.
+The message states what failed and why; `hint` is the next action. Neither contains a
+secret.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import ClassVar
 
 
 class RayliftError(Exception):
-    """An error told in one line, with a hint in the next."""
+    """A failure that no other exit code describes, or a problem that `status` found."""
 
     exit_code: ClassVar[int] = 1
 
@@ -32,17 +32,17 @@ class RayliftError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with the input: where (file and line), what, what to do."""
+    """An error in the input; `location` is its `file:line`, or empty."""
 
-    place: str
+    location: str
     text: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.text}" if self.place else self.text
+        return f"{self.location}: {self.text}" if self.location else self.text
 
 
-class InputFailed(RayliftError):
-    """The input is wrong in one or more places, all of them listed."""
+class InvalidInput(RayliftError):
+    """The input has one or more problems, all of which are listed."""
 
     exit_code = 2
 
@@ -51,52 +51,52 @@ class InputFailed(RayliftError):
         self.problems = problems
 
     @classmethod
-    def at(cls, place: str, text: str, *, hint: str = "") -> InputFailed:
-        """A single problem at one place."""
-        return cls(Problem(place, text), hint=hint)
+    def at(cls, location: str, text: str, *, hint: str = "") -> InvalidInput:
+        """Return an error with a single problem."""
+        return cls(Problem(location, text), hint=hint)
 
 
-class CannotWork(RayliftError):
-    """What was asked cannot work here and now."""
+class FailedPrecondition(RayliftError):
+    """The system is not in the state that the command requires."""
 
     exit_code = 3
 
 
 class Unreachable(RayliftError):
-    """The target gave no usable answer in time."""
+    """The target gave no usable response in time."""
 
     exit_code = 4
 
 
 class Busy(Unreachable):
-    """It took the question and gave no answer in time: it may be working on it."""
+    """The target accepted the request but did not respond in time."""
 
 
 class Conflict(RayliftError):
-    """Somebody else changed or holds what this command wanted to change."""
+    """A concurrent change, or a lock that another command holds."""
 
     exit_code = 5
 
 
 class RolledBack(RayliftError):
-    """The deploy failed; the last good version serves again."""
+    """The deploy failed and was rolled back to the last good version."""
 
     exit_code = 6
 
 
 class NotRolledBack(RayliftError):
-    """The deploy failed, and the last good version could not be put back."""
+    """The deploy failed, and so did the rollback to the last good version."""
 
     exit_code = 7
 
 
-class Denied(RayliftError):
-    """The token was missing or wrong, or a file may not be read or written."""
+class PermissionDenied(RayliftError):
+    """A missing permission or a failed authentication, in any system raylift uses."""
 
     exit_code = 8
 
 
-class LeftBehind(RayliftError):
-    """A delete left something, or stored state needs repair."""
+class Leftovers(RayliftError):
+    """A delete did not remove every resource, or stored state needs repair."""
 
     exit_code = 9

@@ -1,30 +1,29 @@
-"""What a stack hands over once it is up, and what serve_runtime connects with."""
+"""The outputs of a stack, which `serve_runtime` uses to connect."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from raylift.errors import CannotWork
-from raylift.ray_service import SERVE_PORT
+from raylift.errors import FailedPrecondition
+from raylift.ray_service_client import SERVE_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 
-# A node says by this label which start of which node of the stack it is.
+# The label that identifies the node of the stack, and the start, behind a Ray node.
 NODE_LABEL = "raylift.io/node"
 
 
 @dataclass(frozen=True, slots=True)
-class StackOutputs:
-    """One place to serve from, as it is now.
+class LocalOutputs:
+    """The outputs of a running stack on target `local`.
 
-    `nodes` are its nodes beside the head, each as the value of its label NODE_LABEL.
-    `token` is the cluster's Ray token; it stays out of `repr` and of every output.
-    `state_dir` is where the release ledger and the code packages of the local
-    target live.
+    `nodes` holds the value of NODE_LABEL for each node except the head. `token` is the
+    cluster's Ray token, which `repr` and all output omit. `state_dir` contains the
+    release ledger and the code packages.
     """
 
     stack: str
@@ -41,18 +40,19 @@ class StackOutputs:
 
     @property
     def serve_url(self) -> str:
-        """Base address of the data plane, reachable from this machine."""
+        """The URL of the data plane, reachable from this machine."""
         host = "127.0.0.1" if self.serve_host == "0.0.0.0" else self.serve_host  # noqa: S104 compared, not bound
         return f"http://{host}:{self.serve_port}"
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterOutputs:
-    """A stack on Kubernetes, as its Pulumi program hands it over.
+class KubernetesOutputs:
+    """The outputs of a Pulumi program on Kubernetes, which spells them in camelCase.
 
-    `cluster` tells one Kubernetes cluster from another. `kubeconfig` is empty for a
-    cluster that the user's own kubeconfig knows. `packages` is the bucket for code, as
-    `s3://…`, or empty; `region` and `profile` are AWS' where they are known.
+    `cluster` identifies the Kubernetes cluster. `kubeconfig` is empty if the user's
+    kubeconfig contains the cluster. `packages` is the URI of the bucket or the package
+    store, or empty. `region` and `profile` are the AWS region and profile, if
+    known. `project` is the Pulumi project.
     """
 
     stack: str
@@ -61,41 +61,43 @@ class ClusterOutputs:
     namespace: str
     ray_version: str
     serve_service: str
-    kubeconfig: str = field(repr=False)
-    packages: str
+    kubeconfig: str = field(default="", repr=False)
+    packages: str = ""
     region: str = ""
     profile: str = ""
+    project: str = ""
 
     @property
     def serve_url(self) -> str:
-        """Base address of the data plane, reachable from inside the cluster."""
+        """The URL of the data plane, reachable from inside the cluster."""
         return f"http://{self.serve_service}.{self.namespace}:{SERVE_PORT}"
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> ClusterOutputs:
-        """From the outputs that `handed_over` of the programs names.
+    def of(cls, values: Mapping[str, Any]) -> KubernetesOutputs:
+        """Build the outputs from the `stack_outputs` of a Pulumi program.
 
         Raises:
-            CannotWork: one is missing, as of a stack of another version of raylift.
+            FailedPrecondition: An output is missing, because a different version of
+                raylift created the stack.
         """
-        try:
-            return cls(
-                stack=values["stack"],
-                target=values["target"],
-                cluster=values["cluster"],
-                namespace=values["namespace"],
-                ray_version=values["rayVersion"],
-                serve_service=values["serveService"],
-                kubeconfig=values.get("kubeconfig", ""),
-                packages=values.get("packages", ""),
-                region=values.get("region", ""),
-                profile=values.get("profile", ""),
-            )
-        except KeyError as missing:
-            raise CannotWork(
-                f"the stack's outputs have no {missing}: another version made them",
-                hint="raylift up makes them anew",
-            ) from None
+        keys = {camel_case(each.name): each for each in fields(cls)}
+        for key, each in keys.items():
+            if key not in values and each.default is MISSING:
+                raise FailedPrecondition(
+                    f"the stack has no output '{key}': it was created by a different"
+                    " version of raylift",
+                    hint=f"run `raylift up -s {values.get('stack', 'STACK')}`",
+                )
+        return cls(**{keys[key].name: values[key] for key in keys if key in values})
 
 
-Outputs = StackOutputs | ClusterOutputs
+def camel_case(name: str) -> str:
+    """Return `rayVersion` for `ray_version`; Ray's dashboard spells keys like this.
+
+    Source: ray/dashboard/utils.py, to_camel_case.
+    """
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+Outputs = LocalOutputs | KubernetesOutputs

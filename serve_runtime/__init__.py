@@ -1,1 +1,1 @@
-"""What runs on a cluster: Ray Serve applications, planned, deployed, watched."""
+"""Deployment and monitoring of Ray Serve applications on a cluster."""

@@ -1,1 +1,1 @@
-"""One file per verb; each imports what it needs when it runs."""
+"""One module per command."""

@@ -1,19 +1,20 @@
-"""`raylift config`: the stack file, checked and shown."""
+"""`raylift config`: check and show a stack file."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cli.connect import stack_here
-from cli.output import terminal
+from raylift.cli.connect import current_dir
+from raylift.cli.output import terminal
+from raylift.infra.project import find_project, load_config
 
 if TYPE_CHECKING:
-    from infra.config import StackConfig
+    from raylift.infra.config.base import StackConfig
 
 
 def run(stack: str, *, resolved: bool, as_json: bool) -> None:
-    """Print the configuration; with `resolved`, every default as well."""
-    config = stack_here(stack).config
+    """Print the values in the stack file; with `resolved`, include default values."""
+    config = load_config(find_project(current_dir()), stack)
     values = config.resolved() if resolved else _as_written(config.resolved(), config)
     if as_json:
         terminal.print_json(values)
@@ -23,10 +24,10 @@ def run(stack: str, *, resolved: bool, as_json: bool) -> None:
 
 
 def _as_written(values: dict[str, Any], config: StackConfig) -> dict[str, Any]:
-    given = {
+    written = {
         f"raylift:{key}" for key in config.model_dump(by_alias=True, exclude_unset=True)
     }
-    return {k: v for k, v in values.items() if k in given or k.startswith("aws:")}
+    return {k: v for k, v in values.items() if k in written or k.startswith("aws:")}
 
 
 def _yaml(values: dict[str, Any]) -> list[str]:

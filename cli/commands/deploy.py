@@ -1,4 +1,4 @@
-"""`raylift deploy`: show the plan, do it, say where it answers."""
+"""`raylift deploy`: plan, confirm, execute, report."""
 
 from __future__ import annotations
 
@@ -7,134 +7,166 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.connect import cluster_of, here, stack_here
-from cli.output import deploy as view
-from cli.output import terminal
-from raylift.errors import InputFailed
-from serve_runtime import config as serve_config
-from serve_runtime.canary import Rollout, prepare_canary, recover
-from serve_runtime.deploy import deploy
-from serve_runtime.prepare import prepare
+from raylift.cli.connect import cluster_of, current_dir, find_serving
+from raylift.cli.output import deploy as view
+from raylift.cli.output import terminal
+from raylift.errors import InvalidInput
+from raylift.serve_runtime.deploy.canary import Rollout, recover
+from raylift.serve_runtime.deploy.canary_plan import Canary, prepare_canary
+from raylift.serve_runtime.deploy.convergence import Convergence
+from raylift.serve_runtime.deploy.deploy import deploy
+from raylift.serve_runtime.deploy.prepare import Prepared, prepare
+from raylift.serve_runtime.serve_config import config as serve_config
 
 if TYPE_CHECKING:
-    from cli.steps import Steps
-    from serve_runtime.cluster import Cluster
-    from serve_runtime.config import ServeConfig
-    from serve_runtime.prepare import Prepared
-    from serve_runtime.release import Release
+    from raylift.cli.canary_options import CanarySteps
+    from raylift.serve_runtime.cluster.protocol import Cluster
+    from raylift.serve_runtime.release import Release
+    from raylift.serve_runtime.serve_config.config import ServeConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked for on the command line."""
+class Source:
+    """The applications to deploy: a Serve config file, or `module:app`."""
 
     what: str
     name: str | None
     route_prefix: str | None
+    values: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The other options of the command."""
+
     prune: bool
+    steps: CanarySteps | None
+    dry_run: bool
+    timeout_s: float
+    yes: bool
+    verbose: bool
+    as_json: bool
 
 
-def run(
-    stack_name: str,
-    request: Request,
-    steps: Steps | None,
-    *,
-    dry_run: bool,
-    timeout_s: float,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    """Deploy, or with `dry_run` only show the plan."""
-    config = _load(request)
-    stack = stack_here(stack_name)
-    with cluster_of(stack) as cluster:
-        if not dry_run:
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """The planned changes. `canary` is None unless they are rolled out gradually."""
+
+    changes: Prepared
+    canary: Canary | None
+
+
+def run(stack_name: str, source: Source, options: Options) -> None:
+    """Deploy; with `dry_run`, only show the plan."""
+    config = _load(source)
+    stack = find_serving(stack_name)
+    with cluster_of(stack, timeout_s=options.timeout_s) as cluster:
+        if not options.dry_run:
             recover(cluster, say=terminal.say)
-        prepared = prepare(
-            cluster,
-            config,
-            prune=request.prune,
-            defaults=stack.config.serve.defaults == "raylift",
-        )
-        if not dry_run:
-            # Before the plan: it would show how a canary shifts traffic.
-            cluster.refuse_busy(prepared.plan.documents)
-        if not as_json:
-            view.show_plan(prepared)
-        canary = prepare_canary(cluster, prepared) if steps else None
-        release = None
-        if not dry_run:
-            _confirm_deletions(prepared, yes=yes)
-            with view.Progress() as progress:
-                if steps and canary:
-                    rollout = Rollout(
-                        cluster, canary, timeout_s=timeout_s, on_change=progress,
-                        say=terminal.say,
-                    )  # fmt: skip
-                    release = rollout.run(
-                        prepared, steps=steps.percents, step_s=steps.seconds
-                    )
-                else:
-                    release = deploy(
-                        cluster, prepared, timeout_s=timeout_s, on_change=progress
-                    )
-            cluster.settle(say=terminal.say)
-        _report(cluster, prepared, release, dry_run=dry_run, as_json=as_json)
+        defaults = stack.config.serve.defaults == "raylift"
+        planned = _plan(cluster, config, options, defaults=defaults)
+        if options.dry_run:
+            _report_dry_run(planned, options)
+            return
+        _confirm(planned, options)
+        release = _execute(cluster, planned, options)
+        _report(cluster, planned, release, options)
 
 
-def _load(request: Request) -> ServeConfig:
-    path = Path(request.what)
-    found = os.path.lexists(path)
-    if ":" in request.what and not found:
+def _load(source: Source) -> ServeConfig:
+    path = Path(source.what)
+    exists = os.path.lexists(path)
+    if ":" in source.what and not exists:
+        if source.values:
+            raise InvalidInput.at(
+                "command line", "--values requires a file, not module:app"
+            )
         return serve_config.from_import_path(
-            request.what,
-            name="default" if request.name is None else request.name,
-            route_prefix="/" if request.route_prefix is None else request.route_prefix,
-            folder=here(),
+            source.what,
+            name="default" if source.name is None else source.name,
+            route_prefix="/" if source.route_prefix is None else source.route_prefix,
+            folder=current_dir(),
         )
-    if request.name is not None or request.route_prefix is not None:
-        raise InputFailed.at(
+    if source.name is not None or source.route_prefix is not None:
+        raise InvalidInput.at(
             "command line",
-            "--name and --route-prefix go with module:app, not with a file",
+            "--name and --route-prefix require module:app, not a file",
         )
-    if not found:
-        raise InputFailed.at(
+    if not exists or path.is_dir():
+        reason = "is a directory" if exists else "no such file or directory"
+        raise InvalidInput.at(
             str(path),
-            "cannot be read: no such file or directory",
-            hint="name a Serve config file, or module:app",
+            f"cannot be read: {reason}",
+            hint="pass a Serve config file or module:app",
         )
-    return serve_config.load(path, name=str(path))
+    return serve_config.load(path, name=str(path), values=source.values)
 
 
-def _confirm_deletions(prepared: Prepared, *, yes: bool) -> None:
-    gone = [c.application for c in prepared.plan.changes if c.action == "delete"]
-    if gone:
-        terminal.confirm(f"This deletes {', '.join(gone)}.", answer="yes", yes=yes)
+def _plan(
+    cluster: Cluster, config: ServeConfig, options: Options, *, defaults: bool
+) -> _Planned:
+    changes = prepare(cluster, config, prune=options.prune, defaults=defaults)
+    if not options.dry_run:
+        # Before planning: the plan would include the traffic shift of a running canary.
+        cluster.refuse_busy(changes.plan.documents)
+    if not options.as_json:
+        view.show_plan(changes)
+    canary = prepare_canary(cluster, changes) if options.steps else None
+    return _Planned(changes, canary)
+
+
+def _confirm(planned: _Planned, options: Options) -> None:
+    changes = planned.changes.plan.changes
+    deleted = [c.application for c in changes if c.action == "delete"]
+    if deleted:
+        question = f"This deletes {', '.join(deleted)}."
+        terminal.confirm(question, answer="yes", yes=options.yes)
+
+
+def _execute(cluster: Cluster, planned: _Planned, options: Options) -> Release | None:
+    with view.Progress(verbose=options.verbose) as progress:
+        convergence = Convergence(cluster, options.timeout_s, progress, terminal.say)
+        if options.steps and planned.canary:
+            percents, seconds = options.steps.percents, options.steps.seconds
+            rollout = Rollout(convergence, planned.canary)
+            release: Release | None = rollout.run(
+                planned.changes, steps=percents, step_s=seconds
+            )
+        else:
+            release = deploy(convergence, planned.changes)
+    cluster.wait_until_settled(say=terminal.say)
+    return release
+
+
+def _report_dry_run(planned: _Planned, options: Options) -> None:
+    if options.as_json:
+        terminal.print_json({**view.plan_json(planned.changes), "release": None})
+    else:
+        terminal.say("dry run: no application was changed")
 
 
 def _report(
-    cluster: Cluster,
-    prepared: Prepared,
-    release: Release | None,
-    *,
-    dry_run: bool,
-    as_json: bool,
+    cluster: Cluster, planned: _Planned, release: Release | None, options: Options
 ) -> None:
     number = release.number if release else None
-    if as_json:
-        terminal.print_json({**view.plan_json(prepared), "release": number})
-    elif dry_run:
-        terminal.say("dry run: nothing was changed")
+    if options.as_json:
+        terminal.print_json({**view.plan_json(planned.changes), "release": number})
     elif release is None:
         terminal.say("nothing to do")
     else:
         for name, document in release.documents.items():
-            where = _address(cluster, document)
-            terminal.show(f"release {number}: {name} {where}")
+            result = _result(cluster, name, document)
+            terminal.show(f"release {number}: {result}")
+        outputs = cluster.outputs
+        if outputs.target != "local" and any(release.documents.values()):
+            command = f"raylift open -s {outputs.stack}"
+            terminal.say(f"to send requests from this machine, run `{command}`")
 
 
-def _address(cluster: Cluster, document: dict[str, object] | None) -> str:
+def _result(cluster: Cluster, name: str, document: dict[str, object] | None) -> str:
     if document is None:
-        return "is deleted"
+        return f"deleted {name}"
     route = document.get("route_prefix", "/")
-    return f"answers at {cluster.outputs.serve_url}{route}" if route else "runs"
+    if not route:
+        return f"{name} is running"
+    return f"{name} is available at {cluster.outputs.serve_url}{route}"

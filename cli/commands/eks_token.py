@@ -1,11 +1,11 @@
-"""`raylift eks-token`: what a kubeconfig of ours runs to enter an EKS cluster."""
+"""`raylift eks-token`: the exec plugin of the kubeconfig that `up` creates on EKS."""
 
 from __future__ import annotations
 
-from cli.output import terminal
-from infra.aws.eks_token import credential
+from raylift.cli.output import terminal
+from raylift.infra.aws.eks_token import credential
 
 
 def run(cluster: str, *, region: str, profile: str | None) -> None:
-    """Print an ExecCredential."""
+    """Print an ExecCredential with a token."""
     terminal.print_json(credential(cluster, region=region, profile=profile))

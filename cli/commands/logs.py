@@ -1,41 +1,53 @@
-"""`raylift logs`: lines of replicas, merged by time."""
+"""`raylift logs`: log lines of replicas, merged by time."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cli.connect import cluster_of, stack_here
-from cli.output import logs as view
-from raylift.errors import InputFailed
-from raylift.wording import did_you_mean
-from serve_runtime import logs
-from serve_runtime.status import applications_of
+from raylift.cli.connect import cluster_of, find_serving
+from raylift.cli.output import logs as view
+from raylift.errors import InvalidInput
+from raylift.messages import did_you_mean
+from raylift.serve_runtime.status import logs
+from raylift.serve_runtime.status.status import applications_of
 
 if TYPE_CHECKING:
-    from serve_runtime.dashboard import Dashboard
+    from raylift.serve_runtime.ray_api.dashboard import Dashboard
 
 
-def run(
-    stack_name: str, source: tuple[str, str], *, follow: bool, lines: int, as_json: bool
-) -> None:
-    """Print the lines of one application, one deployment, or all."""
-    with cluster_of(stack_here(stack_name), look=True) as cluster:
-        _check(cluster.dashboard, *source)
-        reader = logs.follow if follow else logs.read
-        for line in reader(cluster.dashboard, *source, lines=lines):
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The replicas to show, and the lines per replica; an empty name selects all."""
+
+    application: str
+    deployment: str
+    follow: bool
+    lines: int
+
+
+def run(stack_name: str, request: Request, *, as_json: bool) -> None:
+    """Print the log lines of replicas."""
+    names = (request.application, request.deployment)
+    with cluster_of(find_serving(stack_name), settled=False) as cluster:
+        _check(cluster.dashboard, *names)
+        reader = logs.follow if request.follow else logs.read
+        for line in reader(cluster.dashboard, *names, lines=request.lines):
             view.show_log_line(line, as_json=as_json)
 
 
 def _check(dashboard: Dashboard, application: str, deployment: str) -> None:
-    found = {a.name: a for a in applications_of(dashboard.serve_details())}
+    """Raise InvalidInput if the application or its deployment does not exist."""
+    running = {a.name: a for a in applications_of(dashboard.serve_details())}
     if not application:
         return
-    if application not in found:
-        meant = did_you_mean(application, found)
-        raise InputFailed.at("", f"no application '{application}'{meant}")
-    names = [d.name for d in found[application].deployments]
-    if deployment and deployment not in names:
-        meant = did_you_mean(deployment, names)
-        raise InputFailed.at(
-            "", f"no deployment '{deployment}' in '{application}'{meant}"
+    if application not in running:
+        near = did_you_mean(application, running)
+        raise InvalidInput.at("", f"application '{application}' not found{near}")
+    deployments = [d.name for d in running[application].deployments]
+    if deployment and deployment not in deployments:
+        near = did_you_mean(deployment, deployments)
+        raise InvalidInput.at(
+            "",
+            f"deployment '{deployment}' of '{application}' not found{near}",
         )

@@ -1,9 +1,9 @@
-"""`raylift schema`: what an editor needs to complete and check a stack file."""
+"""`raylift schema`: print the JSON Schema of a stack file."""
 
 from __future__ import annotations
 
-from cli.output import terminal
-from infra.schema import schema
+from raylift.cli.output import terminal
+from raylift.infra.config.json_schema import schema
 
 
 def run() -> None:

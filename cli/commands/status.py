@@ -1,4 +1,4 @@
-"""`raylift status`: Ray's word, the ledger's and the data plane's, side by side."""
+"""`raylift status`: the health of a stack, its nodes and applications."""
 
 from __future__ import annotations
 
@@ -7,72 +7,56 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli.connect import cluster_of, stack_here
-from cli.output import status as view
-from cli.output import terminal
-from infra.local.stack import LocalStack
-from serve_runtime import probe
-from serve_runtime.status import ClusterStatus, applications_of
+from raylift.cli.connect import cluster_of, find_serving
+from raylift.cli.output import status as view
+from raylift.cli.output import terminal
+from raylift.errors import InvalidInput
+from raylift.serve_runtime.cluster.read_status import read_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infra.stack import Stack
-    from serve_runtime.cluster import Cluster
-    from serve_runtime.dashboard import Node
+    from raylift.infra.stack import ServingStack
+    from raylift.serve_runtime.cluster.protocol import Cluster
+    from raylift.serve_runtime.status.status import ClusterStatus
 
 _WATCH_SECONDS = 0.5
 
 
 def run(stack_name: str, *, watch: bool, as_json: bool) -> None:
-    """Show the status; exit 1 if anything is not well."""
-    stack = stack_here(stack_name)
-    with cluster_of(stack, look=True) as cluster:
+    """Show the status. Exit with 1 if there is a problem."""
+    stack = find_serving(stack_name)
+    with cluster_of(stack, settled=False) as cluster:
         if watch and not as_json:
-            view.watch_status(_looks(cluster, stack))
-        look = look_at(cluster, stack)
+            view.watch_status(_poll(cluster, stack))
+        status = read_status(cluster, missing_nodes=stack.missing_nodes)
     if as_json:
-        terminal.print_json(view.status_json(look))
+        terminal.print_json(view.status_json(status))
     else:
-        view.show_status(look)
-    if look.problems:
+        view.show_status(status)
+    if status.problems:
         raise typer.Exit(1)
 
 
-def look_at(cluster: Cluster, stack: Stack) -> ClusterStatus:
-    """One look: what Ray says, and what the data plane does."""
-    details = cluster.dashboard.serve_details()
-    routes = probe.routes(cluster.dashboard.transport)
-    nodes = tuple(cluster.dashboard.nodes())
-    return ClusterStatus(
-        stack=cluster.outputs.stack,
-        ray_version=cluster.outputs.ray_version,
-        serve_url=cluster.outputs.serve_url,
-        answering=routes is not None,
-        routed=frozenset((routes or {}).values()),
-        proxies={
-            node: item.get("status", "")
-            for node, item in (details.get("proxies") or {}).items()
-        },
-        nodes=nodes,
-        applications=applications_of(details),
-        unfinished=tuple(cluster.unfinished()),
-        notes=tuple(cluster.notes()),
-        missing_nodes=_missing(stack, nodes),
-    )
+def run_all(*, watch: bool, as_json: bool) -> None:
+    """Show the stacks in the kubeconfig's current cluster.
+
+    Exit with 1 if one of them cannot be read.
+    """
+    if watch:
+        raise InvalidInput.at("command line", "--all does not support --watch")
+    from raylift.infra.kubernetes.stack_list import list_stacks
+
+    context, stacks = list_stacks()
+    if as_json:
+        terminal.print_json(view.stacks_json(context, stacks))
+    else:
+        view.show_stacks(context, stacks)
+    if any(stack.problem for stack in stacks):
+        raise typer.Exit(1)
 
 
-def _missing(stack: Stack, nodes: tuple[Node, ...]) -> tuple[str, ...]:
-    """Nodes of a local stack that are not there; elsewhere they come and go."""
-    if not isinstance(stack, LocalStack):
-        return ()
-    lost = set(stack.outputs().nodes) - {node.mark for node in nodes}
-    # Ray takes a dead node for alive for 10 s; its port tells at once.
-    silent = set(stack.silent_nodes())
-    return tuple(sorted({mark.rsplit(".", 1)[0] for mark in lost} | silent))
-
-
-def _looks(cluster: Cluster, stack: Stack) -> Iterator[ClusterStatus]:
+def _poll(cluster: Cluster, stack: ServingStack) -> Iterator[ClusterStatus]:
     while True:
-        yield look_at(cluster, stack)
+        yield read_status(cluster, missing_nodes=stack.missing_nodes)
         time.sleep(_WATCH_SECONDS)

@@ -1,44 +1,71 @@
-"""`raylift traffic`: how a splitter splits, and other weights for it, live."""
+"""`raylift traffic`: show or change how a splitter divides its traffic."""
 
 from __future__ import annotations
 
-from cli.connect import cluster_of, stack_here
-from cli.output import deploy as deploy_view
-from cli.output import terminal
-from cli.output import traffic as view
-from raylift.errors import InputFailed
-from raylift.wording import printable
-from serve_runtime.canary import recover
-from serve_runtime.deploy import deploy
-from serve_runtime.prepare import running
-from serve_runtime.traffic.figures import NOTHING, look
-from serve_runtime.traffic.steer import prepare_shift, splitter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raylift.cli.connect import cluster_of, find_serving
+from raylift.cli.output import deploy as deploy_view
+from raylift.cli.output import terminal
+from raylift.cli.output import traffic as view
+from raylift.errors import InvalidInput
+from raylift.messages import printable
+from raylift.serve_runtime.deploy.canary import recover
+from raylift.serve_runtime.deploy.convergence import Convergence
+from raylift.serve_runtime.deploy.deploy import deploy
+from raylift.serve_runtime.deploy.prepare import running
+from raylift.serve_runtime.deploy.traffic_stats import NOTHING, snapshot
+from raylift.serve_runtime.deploy.traffic_weights import prepare_shift, splitter
+
+if TYPE_CHECKING:
+    from raylift.serve_runtime.cluster.protocol import Cluster
 
 
-def run(
-    stack_name: str, name: str, given: list[str], *, timeout_s: float, as_json: bool
-) -> None:
-    """Without weights, show the split and what each arm did; else change it."""
-    weights = dict(_weight(text) for text in given)
-    with cluster_of(stack_here(stack_name)) as cluster:
-        recover(cluster, say=terminal.say)
-        if not weights:
-            details = cluster.dashboard.serve_details()
-            split = splitter(name, running(cluster.desired(), details))
-            done = look(cluster.dashboard, name).since(NOTHING)
-            view.show_split(split, done, as_json=as_json)
-            return
-        prepared = prepare_shift(cluster, name, weights)
-        with deploy_view.Progress() as progress:
-            release = deploy(cluster, prepared, timeout_s=timeout_s, on_change=progress)
-        if as_json:
-            number = release.number if release else None
-            terminal.print_json({**deploy_view.plan_json(prepared), "release": number})
-        elif release is None:
-            terminal.say("nothing to do")
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A splitter, and its new weights as `ARM=WEIGHT`. Without weights, show it."""
+
+    splitter: str
+    weights: list[str]
+    timeout_s: float
+
+
+def run(stack_name: str, request: Request, *, as_json: bool) -> None:
+    """Show a splitter's weights and the requests of its arms, or set weights."""
+    weights = dict(_weight(text) for text in request.weights)
+    stack = find_serving(stack_name)
+    with cluster_of(stack, timeout_s=request.timeout_s) as cluster:
+        if weights:
+            recover(cluster, say=terminal.say)
+            _set_weights(cluster, request, weights, as_json=as_json)
         else:
-            split = splitter(name, prepared.wanted)
-            terminal.show(f"release {release.number}: {name} {view.shares(split)}")
+            _show(cluster, request.splitter, as_json=as_json)
+
+
+def _show(cluster: Cluster, name: str, *, as_json: bool) -> None:
+    details = cluster.dashboard.serve_details()
+    split = splitter(name, running(cluster.desired(), details))
+    stats = snapshot(cluster.dashboard, name).since(NOTHING)
+    view.show_split(split, stats, as_json=as_json)
+
+
+def _set_weights(
+    cluster: Cluster, request: Request, weights: dict[str, float], *, as_json: bool
+) -> None:
+    name = request.splitter
+    prepared = prepare_shift(cluster, name, weights)
+    with deploy_view.Progress() as progress:
+        convergence = Convergence(cluster, request.timeout_s, progress, terminal.say)
+        release = deploy(convergence, prepared)
+    if as_json:
+        number = release.number if release else None
+        terminal.print_json({**deploy_view.plan_json(prepared), "release": number})
+    elif release is None:
+        terminal.say("nothing to do")
+    else:
+        split = splitter(name, prepared.desired)
+        terminal.show(f"release {release.number}: {name} {view.shares(split)}")
 
 
 def _weight(text: str) -> tuple[str, float]:
@@ -48,7 +75,7 @@ def _weight(text: str) -> tuple[str, float]:
     except ValueError:
         weight = None
     if not arm or not equals or weight is None:
-        raise InputFailed.at(
+        raise InvalidInput.at(
             "command line", f"{printable(text)}: must be ARM=WEIGHT, such as v1=90"
         )
     return arm, weight

@@ -1,62 +1,62 @@
-"""`raylift up`: the stack as its file says, until Ray's head answers."""
+"""`raylift up`: create or update a stack, and wait until it is ready."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from cli.commands.preview import show_changes
-from cli.connect import local_cluster_of, stack_here
-from cli.output import stack as view
-from cli.output import terminal
-from cli.output.deploy import Progress
-from infra.local.stack import LocalStack
-from raylift.errors import CannotWork, Unreachable
-from serve_runtime.dashboard import Dashboard
-from serve_runtime.deploy import settle
-from serve_runtime.direct import Direct
+from raylift.cli.commands.preview import show_warnings
+from raylift.cli.connect import find_stack, local_cluster_of, local_stack
+from raylift.cli.output import stack as view
+from raylift.cli.output import terminal
+from raylift.cli.output.deploy import Progress
+from raylift.errors import FailedPrecondition, Unreachable
+from raylift.serve_runtime.deploy.deploy import restore_applications
+from raylift.serve_runtime.ray_api.dashboard import Dashboard
+from raylift.serve_runtime.ray_api.loopback import Loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infra.engine import PulumiStack
-    from infra.stack import Change
-    from raylift.outputs import ClusterOutputs, StackOutputs
+    from raylift.infra.local.stack import LocalStack
+    from raylift.infra.stack import Stack, StackChange
+    from raylift.outputs import LocalOutputs, Outputs
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a command line asks of `up`."""
+    """The options of the command."""
 
-    dry_run: bool
     restart: bool
     yes: bool
     as_json: bool
 
 
-_READY_SECONDS = 150
+# Applies while Ray runs; if Ray exits, `why_dead` ends the wait.
+_READY_SECONDS = 600
 _SERVING_SECONDS = 300.0
+_ANSWER_SECONDS = 30.0
+_REPORT_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
 _POLL_SECONDS = 0.05
+_DASHBOARD = "Ray's dashboard"
 
 
 def run(name: str, options: Options) -> None:
-    """Show the changes, make them, wait, and say where the stack answers."""
-    stack = stack_here(name)
-    if not (options.dry_run or isinstance(stack, LocalStack)):
-        # Before the plan: it tells what changes after that.
-        cast("PulumiStack", stack).finish(progress=_say(options))
+    """Show the changes, apply them, and print the addresses of the stack."""
+    stack = find_stack(name)
+    stack.recover(progress=_say(options))
     changes = stack.preview(restart=options.restart)
-    if options.dry_run or not options.as_json:
-        show_changes(stack, changes, as_json=options.as_json)
-    if options.dry_run:
-        terminal.say("nothing to do" if not changes else "dry run: nothing was changed")
-        return
-    outputs: StackOutputs | ClusterOutputs
-    if isinstance(stack, LocalStack):
-        outputs = _start(stack, changes, restart=options.restart)
-    else:
-        outputs = _provision(cast("PulumiStack", stack), changes, options)
+    if not options.as_json:
+        show_warnings(stack, changes)
+        view.show_stack_changes(changes)
+    local = local_stack(stack)
+    outputs = (
+        _start(local, changes, restart=options.restart)
+        if local
+        else _provision(stack, changes, options)
+    )
     if not changes:
         terminal.say("nothing to do")
     if options.as_json:
@@ -65,13 +65,13 @@ def run(name: str, options: Options) -> None:
         view.show_outputs(outputs)
 
 
-def _start(stack: LocalStack, changes: list[Change], *, restart: bool) -> StackOutputs:
-    """Ray on this machine, until every application that it had runs again."""
+def _start(stack: LocalStack, changes: list[StackChange], *, restart: bool) -> Outputs:
+    """Start Ray on this machine and wait until its previous applications serve."""
     outputs = stack.up(progress=terminal.say, restart=restart)
     wait_until_ready(stack, outputs)
     restarted = any(change.what == "head" for change in changes)
     with local_cluster_of(stack) as cluster, Progress() as progress:
-        settle(
+        restore_applications(
             cluster,
             restarted=restarted,
             timeout_s=_SERVING_SECONDS,
@@ -80,14 +80,13 @@ def _start(stack: LocalStack, changes: list[Change], *, restart: bool) -> StackO
     return outputs
 
 
-def _provision(
-    stack: PulumiStack, changes: list[Change], options: Options
-) -> StackOutputs | ClusterOutputs:
-    """What Pulumi makes may cost money: it is asked for first."""
+def _provision(stack: Stack, changes: list[StackChange], options: Options) -> Outputs:
+    """Apply changes with Pulumi after a confirmation: resources may cost money."""
     if changes:
-        question = f"This makes {len(changes)} changes to stack '{stack.name}'."
+        count = "1 change" if len(changes) == 1 else f"{len(changes)} changes"
+        question = f"This applies {count} to stack '{stack.name}'."
         terminal.confirm(question, answer=stack.name, yes=options.yes)
-    with view.live_tree(stack.working, changes):
+    with view.live_tree(stack.running_steps, changes):
         return stack.up(progress=_say(options), restart=options.restart)
 
 
@@ -96,40 +95,72 @@ def _say(options: Options) -> Callable[[object], None]:
 
 
 def wait_until_ready(
-    stack: LocalStack, outputs: StackOutputs, *, retried: bool = False
+    stack: LocalStack, outputs: LocalOutputs, *, retried: bool = False
 ) -> None:
     """Wait until the dashboard answers and every node of the stack has joined.
 
     Raises:
-        CannotWork: Ray ended meanwhile, with the reason from its log.
-        Unreachable: it took too long.
+        FailedPrecondition: Ray exited while starting, with the reason.
+        Unreachable: Ray runs, but was not ready within 10 min.
     """
-    deadline = time.monotonic() + _READY_SECONDS
-    with Dashboard(outputs, Direct(outputs), timeout_s=5) as dashboard:
+    wait = _Wait()
+    loopback = Loopback(outputs, on_wait=lambda _: wait.report(_DASHBOARD))
+    with Dashboard(outputs, loopback, timeout_s=_ANSWER_SECONDS) as dashboard:
         while waiting_for := _waiting_for(dashboard, set(outputs.nodes)):
-            if (reason := stack.why_dead()) and not retried:
-                terminal.say(f"{reason}; starting it again")
+            if (reason := wait.why_dead(stack)) and not retried:
+                terminal.say(f"{reason}; restarting it")
                 wait_until_ready(stack, stack.up(progress=terminal.say), retried=True)
                 return
             if reason:
-                raise CannotWork(
-                    f"Ray ended while starting: {reason}",
+                raise FailedPrecondition(
+                    f"Ray exited while starting: {reason}",
                     hint="run the same command again",
                 )
-            if time.monotonic() >= deadline:
+            if wait.seconds >= _READY_SECONDS:
                 raise Unreachable(
-                    f"not ready after {_READY_SECONDS} s: {waiting_for}",
+                    f"stack '{outputs.stack}' is not ready after {_READY_SECONDS} s:"
+                    f" waiting for {waiting_for}",
                     hint="run the same command again",
                 )
+            wait.report(waiting_for)
             time.sleep(_POLL_SECONDS)
 
 
+class _Wait:
+    """The elapsed time of a wait, and the checks that run at intervals during it."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._reported = self._looked = self._began
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the wait began."""
+        return time.monotonic() - self._began
+
+    def report(self, waiting_for: str) -> None:
+        """Report what `up` is waiting for, at most every 5 s."""
+        if time.monotonic() - self._reported >= _REPORT_SECONDS:
+            self._reported = time.monotonic()
+            terminal.say(f"waiting for {waiting_for} ({self.seconds:.0f} s)")
+
+    def why_dead(self, stack: LocalStack) -> str:
+        """Return why a node exited, or "". Check at most once per second.
+
+        To find the nodes, raylift reads the environment of every process.
+        """
+        if time.monotonic() - self._looked < _LOOK_SECONDS:
+            return ""
+        self._looked = time.monotonic()
+        return stack.why_dead()
+
+
 def _waiting_for(dashboard: Dashboard, expected: set[str]) -> str:
-    """What is not there yet; empty once all is."""
+    """Return what is still missing, or ""."""
     try:
         dashboard.version()
         joined = {node.mark for node in dashboard.nodes()} if expected else set()
-    except Unreachable as error:
-        return str(error)
+    except Unreachable:
+        return _DASHBOARD
     missing = sorted(expected - joined)
-    return f"not joined yet: {', '.join(missing)}" if missing else ""
+    return f"nodes to join: {', '.join(missing)}" if missing else ""

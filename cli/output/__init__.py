@@ -1,1 +1,1 @@
-"""What goes to the terminal: the only importer of rich."""
+"""Terminal output. Only these modules import rich."""

@@ -1,8 +1,9 @@
-"""What `deploy` and `delete` show: the plan, then progress."""
+"""The output of `deploy` and `delete`: the plan, then progress."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,25 +11,25 @@ from rich.console import Group
 from rich.markup import escape
 from rich.text import Text
 
-from cli.output.status import replicas_text
-from cli.output.terminal import COLOURS, SIGNS, err, live, out
-from raylift.wording import printable
+from raylift.cli.output.status import replicas_text
+from raylift.cli.output.terminal import COLORS, SIGNS, err, live, out
+from raylift.messages import printable
+from raylift.redaction import without_secrets
 
 if TYPE_CHECKING:
-    from serve_runtime.plan import Change
-    from serve_runtime.prepare import Prepared
-    from serve_runtime.status import ApplicationStatus
-    from serve_runtime.watch import Seen
+    from raylift.serve_runtime.deploy.plan import Difference
+    from raylift.serve_runtime.deploy.prepare import Prepared
+    from raylift.serve_runtime.deploy.watch import Observation
+    from raylift.serve_runtime.status.status import ApplicationStatus
 
 
 def show_plan(prepared: Prepared) -> None:
-    """What a deploy changes, key by key, and the defaults that raylift adds."""
+    """Print the changes of a deploy by key, and the defaults that raylift adds."""
     for change in prepared.plan.changes:
-        sign, colour = SIGNS[change.action]
-        out.print(Text(f"{sign} {change.action} {change.application}", style=colour))
+        sign, color = SIGNS[change.action]
+        out.print(Text(f"{sign} {change.action} {change.application}", style=color))
         for difference in change.differences:
-            before, after = _short(difference.before), _short(difference.after)
-            out.print(f"    {escape(difference.key)}: {before} → {after}")
+            out.print(f"    {escape(difference.key)}: {_change(difference)}")
         if change.action == "create":
             _show_defaults(prepared, change.application)
 
@@ -43,39 +44,24 @@ def _show_defaults(prepared: Prepared, application: str) -> None:
 
 
 def plan_json(prepared: Prepared) -> dict[str, Any]:
-    """A plan for machines; the shape is in docs/deploy.md."""
+    """Return a plan as JSON. docs/reference/json.md describes the keys."""
     return {
         "version": 1,
-        "changes": [_change_json(change) for change in prepared.plan.changes],
-        "defaults": [
-            {
-                "application": added.application,
-                "deployment": added.deployment,
-                "setting": added.setting,
-                "value": added.value,
-                "reason": added.reason,
-            }
-            for added in prepared.added
-        ],
+        "changes": [dataclasses.asdict(change) for change in prepared.plan.changes],
+        "defaults": [dataclasses.asdict(added) for added in prepared.added],
         "sent_bytes": prepared.sent_bytes,
     }
 
 
-def _change_json(change: Change) -> dict[str, Any]:
-    return {
-        "application": change.application,
-        "action": change.action,
-        "differences": [
-            {"key": d.key, "before": d.before, "after": d.after}
-            for d in change.differences
-        ],
-    }
-
-
 class Progress:
-    """Live progress of a deploy: a view on a terminal, lines elsewhere."""
+    """The progress of a deploy: a live display on a terminal, lines otherwise.
 
-    def __init__(self) -> None:
+    With `verbose`, each message from Ray is shown in full.
+    """
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._verbose = verbose
+        self._shown: set[tuple[str, str]] = set()
         self._open = contextlib.ExitStack()
         self._rows: list[Text] = []
         self._last: dict[str, str] = {}
@@ -87,25 +73,55 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def __call__(self, seen: Seen) -> None:
-        """Show one look at the applications."""
-        self._rows = [_progress_line(each, seen) for each in seen.applications]
+    def __call__(self, observed: Observation) -> None:
+        """Show a snapshot of the applications."""
+        if self._verbose:
+            self._show_messages(observed)
+        self._rows = [_progress_line(each, observed) for each in observed.applications]
         if err.is_terminal:
             return
-        for application, row in zip(seen.applications, self._rows, strict=True):
+        for application, row in zip(observed.applications, self._rows, strict=True):
             if self._last.get(application.name) != row.plain:
                 self._last[application.name] = row.plain
-                err.print(f"{seen.seconds:6.1f} s  {escape(row.plain)}")
+                err.print(f"{observed.seconds:6.1f} s  {escape(row.plain)}")
+
+    def _show_messages(self, observed: Observation) -> None:
+        for application in observed.applications:
+            messages = [(application.name, application.message)]
+            messages += [
+                (f"{application.name}, {deployment.name}", deployment.message)
+                for deployment in application.deployments
+            ]
+            for message in messages:
+                if message[1] and message not in self._shown:
+                    self._shown.add(message)
+                    err.print(_full(*message))
 
 
-def _progress_line(application: ApplicationStatus, seen: Seen) -> Text:
+def _full(name: str, message: str) -> Text:
+    """Return a message without secrets, colors and control characters."""
+    plain = Text.from_ansi("\n".join(message.splitlines())).plain
+    lines = [
+        "".join(c for c in line if c.isprintable())
+        for line in without_secrets(plain.expandtabs()).splitlines()
+    ]
+    return Text("\n".join((f"{name}: message from Ray:", *lines)))
+
+
+def _progress_line(application: ApplicationStatus, observed: Observation) -> Text:
     line = Text(f"{application.name} ")
-    line.append(application.status, style=COLOURS.get(application.status, ""))
+    line.append(application.status, style=COLORS.get(application.status, ""))
     for deployment in application.deployments:
         line.append(f"  {deployment.name} {replicas_text(deployment)}")
-    if cause := seen.causes.get(application.name):
+    if cause := observed.causes.get(application.name):
         line.append(f"  {cause}", style="yellow")
     return line
+
+
+def _change(difference: Difference) -> str:
+    if difference.before == difference.after:
+        return "changed"  # a secret
+    return f"{_short(difference.before)} → {_short(difference.after)}"
 
 
 def _short(value: object) -> str:

@@ -1,30 +1,23 @@
-"""What `logs` shows."""
+"""The output of `logs`."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from cli.output.terminal import out
+from raylift.cli.output.terminal import out
 
 if TYPE_CHECKING:
-    from serve_runtime.logs import LogLine
+    from raylift.serve_runtime.status.logs import LogLine
 
 
 def show_log_line(line: LogLine, *, as_json: bool) -> None:
-    """One log line, with the replica it came from."""
+    """Print a log line and the replica that wrote it."""
     if as_json:
-        record = {
-            "time": line.time,
-            "level": line.level,
-            "source": line.source,
-            "text": line.text,
-            "request_id": line.request_id,
-            "fields": line.fields,
-        }
-        out.print(json.dumps(record), markup=False)
+        out.print(json.dumps(dataclasses.asdict(line)), markup=False)
         return
     text = Text(f"{line.time} ")
     text.append(f"{line.source} ", style="cyan")

@@ -1,61 +1,97 @@
-"""What `status` shows."""
+"""The output of `status`."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.text import Text
 
-from cli.output.terminal import out, state_text, table
+from raylift.cli.output.terminal import out, state_text, table
+from raylift.messages import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.table import Table
 
-    from serve_runtime.status import ApplicationStatus, ClusterStatus, DeploymentStatus
+    from raylift.infra.kubernetes.stack_list import ListedStack
+    from raylift.serve_runtime.status.status import (
+        ApplicationStatus,
+        ClusterStatus,
+        DeploymentStatus,
+    )
 
 
-# Labels that Ray and raylift give themselves.
-_NOT_OWN = ("ray.io/", "raylift.io/")
+# Prefixes of labels that Ray and raylift set.
+_SYSTEM_LABELS = ("ray.io/", "raylift.io/")
 
 
 def show_status(status: ClusterStatus) -> None:
-    """A stack's status as tables."""
+    """Print a status as tables."""
     out.print(status_view(status))
 
 
 def status_view(status: ClusterStatus) -> Group:
-    """A stack's status as something rich can draw again and again."""
+    """Return a status as a renderable, which a live display can redraw."""
     head = Text(f"stack {status.stack}  Ray {status.ray_version}  {status.serve_url} ")
-    silent = "does not answer" if status.applications else "serves nothing yet"
-    colour = "red" if status.applications else "dim"
+    silent = "not responding" if status.applications else "not serving yet"
+    color = "red" if status.applications else "dim"
     head.append(
-        "answers" if status.answering else silent,
-        style="green" if status.answering else colour,
+        "responding" if status.answering else silent,
+        style="green" if status.answering else color,
     )
     parts: list[Any] = [head, Text(), _nodes_table(status), Text()]
     if status.applications:
         parts.append(_applications_table(status))
     else:
-        parts.append(Text("no applications; raylift deploy", style="dim"))
+        parts.append(Text("no applications; run `raylift deploy`", style="dim"))
     parts += [Text(note, style="yellow") for note in status.notes]
     parts += [Text(f"! {problem}", style="red") for problem in status.problems]
     return Group(*parts)
 
 
-def watch_status(looks: Iterable[ClusterStatus]) -> None:
-    """Draw each look over the last; lines off a terminal."""
+def show_stacks(context: str, stacks: list[ListedStack]) -> None:
+    """Print the stacks in the cluster of a context as a table."""
+    if not stacks:
+        out.print(Text(f"no stacks in the cluster of context {context}"))
+        return
+    rows = table("stack", "namespace", "project", "Ray", "applications")
+    for stack in stacks:
+        counts = ", ".join(f"{n} {s}" for s, n in sorted(stack.applications.items()))
+        cells = (stack.name, stack.namespace, stack.project, stack.ray_version)
+        rows.add_row(
+            *(Text(printable(cell)) for cell in cells),
+            Text(printable(stack.problem or counts or "none"), style=_style(stack)),
+        )
+    out.print(rows)
+
+
+def _style(stack: ListedStack) -> str:
+    return "red" if stack.problem else ""
+
+
+def stacks_json(context: str, stacks: list[ListedStack]) -> dict[str, Any]:
+    """Return the stacks as JSON. docs/reference/json.md describes the keys."""
+    return {
+        "version": 1,
+        "context": context,
+        "stacks": [dataclasses.asdict(stack) for stack in stacks],
+    }
+
+
+def watch_status(statuses: Iterable[ClusterStatus]) -> None:
+    """Show each status in place of the previous one; in a pipe, below it."""
     if not out.is_terminal:
-        for look in looks:
-            show_status(look)
+        for status in statuses:
+            show_status(status)
         return
     from rich.live import Live
 
     with Live(console=out, auto_refresh=False, screen=False) as live:
-        for look in looks:
-            live.update(status_view(look), refresh=True)
+        for status in statuses:
+            live.update(status_view(status), refresh=True)
 
 
 def _nodes_table(status: ClusterStatus) -> Table:
@@ -66,11 +102,13 @@ def _nodes_table(status: ClusterStatus) -> Table:
             for key, value in sorted(node.resources.items())
             if not key.startswith("node:") and key != "object_store_memory"
         }
-        own = {k: v for k, v in node.labels.items() if not k.startswith(_NOT_OWN)}
+        labels = {
+            k: v for k, v in node.labels.items() if not k.startswith(_SYSTEM_LABELS)
+        }
         rows.add_row(
             "head" if node.is_head else node.mark.rsplit(".", 1)[0] or node.node_id[:8],
             ", ".join(f"{k} {_amount(k, v)}" for k, v in resources.items()),
-            ", ".join(f"{k}={v}" for k, v in sorted(own.items())),
+            ", ".join(f"{k}={v}" for k, v in sorted(labels.items())),
             state_text(status.proxies.get(node.node_id, "")),
         )
     return rows
@@ -87,34 +125,22 @@ def _applications_table(status: ClusterStatus) -> Table:
 
 
 def status_json(status: ClusterStatus) -> dict[str, Any]:
-    """A status for machines; the shape is in docs/status.md."""
+    """Return a status as JSON. docs/reference/json.md describes the keys."""
     return {
         "version": 1,
         "stack": status.stack,
         "healthy": not status.problems,
-        "problems": status.problems,
-        "notes": list(status.notes),
-        "ray_version": status.ray_version,
-        "serve_url": status.serve_url,
-        "answering": status.answering,
+        **_fields(status, "problems notes ray_version serve_url answering"),
         "nodes": [
             {
-                "node_id": n.node_id,
-                "head": n.is_head,
-                "alive": n.alive,
-                "resources": n.resources,
-                "labels": n.labels,
-                "proxy": status.proxies.get(n.node_id),
+                **_fields(node, "node_id head=is_head alive resources labels"),
+                "proxy": status.proxies.get(node.node_id),
             }
-            for n in status.nodes
+            for node in status.nodes
         ],
         "applications": [_application_json(a) for a in status.applications],
         "unfinished_releases": [
-            {
-                "number": r.number,
-                "author": r.author,
-                "applications": sorted(r.documents),
-            }
+            {**_fields(r, "number author"), "applications": sorted(r.documents)}
             for r in status.unfinished
         ],
     }
@@ -122,24 +148,12 @@ def status_json(status: ClusterStatus) -> dict[str, Any]:
 
 def _application_json(application: ApplicationStatus) -> dict[str, Any]:
     return {
-        "name": application.name,
-        "status": application.status,
-        "message": application.message,
-        "route_prefix": application.route_prefix,
+        **_fields(application, "name status message route_prefix"),
         "deployments": [
             {
-                "name": d.name,
-                "status": d.status,
-                "message": d.message,
-                "target_replicas": d.target,
+                **_fields(d, "name status message target_replicas=target"),
                 "replicas": [
-                    {
-                        "id": m.replica_id,
-                        "state": m.state,
-                        "node_id": m.node_id,
-                        "pid": m.pid,
-                    }
-                    for m in d.members
+                    _fields(m, "id=replica_id state node_id pid") for m in d.members
                 ],
             }
             for d in application.deployments
@@ -147,13 +161,19 @@ def _application_json(application: ApplicationStatus) -> dict[str, Any]:
     }
 
 
+def _fields(value: object, names: str) -> dict[str, Any]:
+    """Return the named attributes; `key=attribute` uses another key."""
+    pairs = (name.partition("=") for name in names.split())
+    return {key: getattr(value, attribute or key) for key, _, attribute in pairs}
+
+
 def replicas_text(deployment: DeploymentStatus) -> str:
-    """`2 RUNNING`, or each state with its count and the target."""
+    """Return `2 RUNNING`, or the count of each state and the target."""
     counts = " ".join(f"{n} {s}" for s, n in sorted(deployment.replicas.items()))
     running = deployment.replicas.get("RUNNING", 0)
     if running == deployment.target and len(deployment.replicas) <= 1:
         return f"{running} RUNNING"
-    return f"{counts or 'none'} of {deployment.target}"
+    return f"{counts or 'none'} (target {deployment.target})"
 
 
 def _amount(resource: str, value: float) -> str:

@@ -1,7 +1,7 @@
-"""The terminal itself: streams, questions, JSON, and what all views share.
+"""The terminal: streams, prompts, JSON and shared formats.
 
-stdout carries data, stderr everything else. Off a terminal there is no colour and
-no cursor movement, and a needed question is an error that names `--yes`.
+Results go to stdout, everything else to stderr. Without a terminal there are no colors
+and no cursor movement, and a prompt is an error that names `--yes`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from raylift.errors import InputFailed
+from raylift.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import RenderableType
 
-_WIDE = 200  # off a terminal nothing folds: a row is a line
+_WIDE = 200  # without a terminal, a row is never wrapped
 
 
 def _console(*, stderr: bool) -> Console:
@@ -37,7 +37,7 @@ def _console(*, stderr: bool) -> Console:
 out = _console(stderr=False)
 err = _console(stderr=True)
 
-COLOURS = {
+COLORS = {
     "RUNNING": "green", "HEALTHY": "green", "good": "green",
     "DEPLOYING": "yellow", "UPDATING": "yellow", "STARTING": "yellow",
     "UPSCALING": "yellow", "DOWNSCALING": "yellow", "STOPPING": "yellow",
@@ -54,32 +54,32 @@ SIGNS = {
 
 
 def print_json(value: object) -> None:
-    """One JSON document on stdout."""
+    """Print a JSON document on stdout."""
     out.print(json.dumps(value, indent=2), markup=False)
 
 
 def say(text: object) -> None:
-    """A line about what is going on, on stderr."""
+    """Print a line of progress on stderr."""
     err.print(escape(str(text)))
 
 
-def say_json(told: object) -> None:
-    """The same for a program: a line of JSON, with the parts of what has parts."""
-    parts = {"message": told}
-    if dataclasses.is_dataclass(told) and not isinstance(told, type):
-        parts = dataclasses.asdict(told)
-    err.print(json.dumps(parts), markup=False)
+def say_json(progress: object) -> None:
+    """Print progress as a line of JSON: a dataclass by its fields, or a message."""
+    fields = {"message": progress}
+    if dataclasses.is_dataclass(progress) and not isinstance(progress, type):
+        fields = dataclasses.asdict(progress)
+    err.print(json.dumps(fields), markup=False)
 
 
 def show(text: str) -> None:
-    """A line of result, on stdout."""
+    """Print a line of the result on stdout."""
     out.print(escape(text))
 
 
 def live(
     rows: Callable[[], RenderableType],
 ) -> contextlib.AbstractContextManager[object]:
-    """Rows at the bottom of a terminal, drawn anew while a block runs; none off one."""
+    """Show rows at the bottom of a terminal and redraw them while a block runs."""
     if not err.is_terminal:
         return contextlib.nullcontext()
     from rich.live import Live
@@ -88,40 +88,42 @@ def live(
 
 
 def confirm(question: str, *, answer: str, yes: bool) -> None:
-    """Go on only after `answer` was typed.
+    """Prompt for `answer`; with `yes`, do nothing.
 
     Raises:
-        InputFailed: somebody typed otherwise, or nobody can be asked.
+        InvalidInput: Something else was typed, or there is no terminal.
     """
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise InputFailed.at(
-            "", "nobody to ask: not a terminal", hint="add --yes to go on unasked"
+        raise InvalidInput.at(
+            "",
+            "cannot prompt for confirmation: not a terminal",
+            hint="pass --yes to skip the prompt",
         )
     from rich.prompt import Prompt
 
-    typed = Prompt.ask(escape(f"{question} Type {answer} to go on"), console=err)
+    typed = Prompt.ask(escape(f"{question} Type {answer} to confirm"), console=err)
     if typed.strip() != answer:
-        raise InputFailed.at("", "not confirmed; nothing was changed")
+        raise InvalidInput.at("", "not confirmed: nothing was changed")
 
 
 def state_text(state: str) -> Text:
-    """A state in Ray's word and its colour."""
-    return Text(state, style=COLOURS.get(state, ""))
+    """Return a state of Ray in the color for it."""
+    return Text(state, style=COLORS.get(state, ""))
 
 
 def table(*columns: str) -> Table:
-    """An empty table with a head."""
-    made = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    """Return an empty table with a header."""
+    result = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        made.add_column(column, overflow="fold")
-    return made
+        result.add_column(column, overflow="fold")
+    return result
 
 
 def plain_table() -> Table:
-    """An empty table of keys and values."""
-    made = Table(box=None, show_header=False, pad_edge=False)
-    made.add_column(style="dim")
-    made.add_column(overflow="fold")
-    return made
+    """Return an empty table of keys and values."""
+    result = Table(box=None, show_header=False, pad_edge=False)
+    result.add_column(style="dim")
+    result.add_column(overflow="fold")
+    return result

@@ -1,6 +1,6 @@
-"""Train the classifier's model: multinomial logistic regression, in numpy alone.
+"""Training of the classifier's model: multinomial logistic regression, with numpy only.
 
-Each fifth flower is held out; the accuracy on those is printed.
+Every fifth flower is held out, and the script prints the accuracy on these flowers.
 """
 
 import csv
@@ -17,7 +17,7 @@ DECAY = 1e-3
 
 
 def main() -> None:
-    """Read iris.csv, write app/iris.json."""
+    """Read `iris.csv` and write `app/iris.json`."""
     with (HERE / "iris.csv").open() as file:
         table = np.array(list(csv.reader(file))[1:], dtype=float)
     held_out = np.arange(len(table)) % 5 == 0
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def fit(lengths: np.ndarray, species: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Descend the gradient of the cross entropy, on standardised lengths."""
+    """Minimize the cross-entropy by gradient descent on standardized measurements."""
     mean, deviation = lengths.mean(axis=0), lengths.std(axis=0)
     inputs = (lengths - mean) / deviation
     truth = np.eye(len(SPECIES))[species]
@@ -42,7 +42,7 @@ def fit(lengths: np.ndarray, species: np.ndarray) -> tuple[np.ndarray, np.ndarra
         error = (scores / scores.sum(axis=1, keepdims=True) - truth) / len(inputs)
         weights -= RATE * (inputs.T @ error + DECAY * weights)
         bias -= RATE * error.sum(axis=0)
-    # The standardisation goes into the model, so that serving needs none.
+    # Fold the standardization into the weights, so that serving does not need it.
     weights = weights / deviation[:, None]
     return weights, bias - mean @ weights
 

@@ -1,4 +1,4 @@
-"""Call the service: client.py HOST:PORT TEXT."""
+"""A client of the service. Usage: `client.py HOST:PORT TEXT`."""
 
 import sys
 
@@ -6,12 +6,12 @@ import grpc
 from translator_pb2 import TranslateRequest
 from translator_pb2_grpc import TranslatorStub
 
-# Which application is meant; may be left out while there is only one.
+# The target application. Optional if only one application is deployed.
 APPLICATION = (("application", "grpc"),)
 
 
 def main(address: str, text: str) -> None:
-    """Translate the text, then spell it as the letters come."""
+    """Print the translation of the text, then its letters as they arrive."""
     with grpc.insecure_channel(address) as channel:
         stub = TranslatorStub(channel)
         request = TranslateRequest(text=text)

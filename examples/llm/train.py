@@ -1,6 +1,6 @@
-"""Train the tiny model: how often each character follows the few before it.
+"""Training of the tiny model: it counts how often characters follow each context.
 
-Run it after a change of corpus.txt; the same text gives the same bytes.
+Run it after you change `corpus.txt`. The same text produces the same file.
 """
 
 import json
@@ -12,7 +12,10 @@ ORDER = 6
 
 
 def train(text: str) -> dict[str, str]:
-    """What follows each context of up to ORDER characters, as often as it does."""
+    """Return the characters that follow each context of up to ORDER characters.
+
+    Each character is repeated as often as it follows the context.
+    """
     follows: dict[str, list[str]] = defaultdict(list)
     for end in range(1, len(text)):
         for length in range(1, min(ORDER, end) + 1):

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Deploy as a pipeline does: sh ci.sh BUCKET. The exit codes of raylift say what to do next.
+# Deploy as a CI pipeline would: sh ci.sh BUCKET. The exit code of raylift determines the
+# next step.
 set -eu
 cd "$(dirname "$0")"
 
@@ -11,11 +12,11 @@ for attempt in 1 2 3; do
   raylift deploy serve-s3.yaml || code=$?
   case $code in
     0) echo "ci: deployed $package"; raylift status; exit ;;
-    4 | 5) echo "ci: attempt $attempt: no answer, or somebody else deploys; again" ;;
-    2) echo "ci: the file is wrong; nothing was changed"; exit $code ;;
-    3) echo "ci: the cluster is not up or has no room; nothing was changed"; exit $code ;;
-    6) echo "ci: this version does not start; the last good one serves"; exit $code ;;
-    *) echo "ci: somebody has to look"; exit $code ;;
+    4 | 5) echo "ci: attempt $attempt: no response or a concurrent deploy; retrying" ;;
+    2) echo "ci: the file is invalid; nothing was changed"; exit $code ;;
+    3) echo "ci: the cluster is not up or lacks resources; nothing was changed"; exit $code ;;
+    6) echo "ci: the version failed; the last good version is serving"; exit $code ;;
+    *) echo "ci: raylift deploy failed with exit code $code; see the error above"; exit $code ;;
   esac
 done
 exit $code

@@ -1,7 +1,8 @@
-"""Put `app/` into a bucket as a zip that is named by its content; print its URI.
+"""A script that uploads `app/` to a bucket as a zip file and prints its URI.
 
-The same code has the same name, so Ray replaces no replica when it is deployed again;
-another byte has another name. Ray would not notice new content under an old name.
+The file name contains the hash of the content. The same code always gets the same name,
+so deploying it again replaces no replicas. Any change to the code changes the name: Ray
+would not notice new content under an old name.
 """
 
 import hashlib
@@ -14,18 +15,18 @@ import boto3
 
 
 def pack(folder: Path) -> bytes:
-    """Zip the Python files of a folder, the same bytes whenever and wherever."""
+    """Return a reproducible zip of the Python files in a folder."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as package:
         for file in sorted(folder.rglob("*.py")):
-            # A ZipInfo that is made by name has no date of its own.
+            # A ZipInfo that is created from a name has a fixed date.
             entry = zipfile.ZipInfo(file.relative_to(folder).as_posix())
             package.writestr(entry, file.read_bytes())
     return buffer.getvalue()
 
 
 def main(bucket: str) -> None:
-    """Upload it."""
+    """Upload the package and print its URI."""
     package = pack(Path(__file__).parent / "app")
     key = f"production-{hashlib.sha256(package).hexdigest()[:16]}.zip"
     boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=package)

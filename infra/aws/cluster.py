@@ -1,8 +1,7 @@
-"""The EKS cluster: its control plane, who may enter, and what nodes need to join."""
+"""The EKS cluster: control plane, access entries, and prerequisites of nodes."""
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,30 +11,31 @@ import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 from pulumi import CustomTimeouts, Output
 
-from infra.aws.account import caller_cidr
-from infra.aws.identity import PODS, allow, body, role
-from infra.aws.logs import log_group
+from raylift.infra.aws.account import caller_cidr
+from raylift.infra.aws.addons import node_addons
+from raylift.infra.aws.cloudwatch import log_group
+from raylift.infra.aws.iam import (
+    allow,
+    body,
+    role,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from infra.aws.account import Account
-    from infra.aws.network import Network
+    from raylift.infra.aws.account import Account
+    from raylift.infra.aws.network import Network
 
 _ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
-_CNI = {
-    "enableNetworkPolicy": "true",
-    # A /28 of addresses at a time: more pods on a node, and they start faster.
-    "env": {"ENABLE_PREFIX_DELEGATION": "true", "WARM_PREFIX_TARGET": "1"},
-}
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
-    """An EKS cluster; `for_nodes` must be there before any node joins.
+class EksCluster:
+    """An EKS cluster.
 
-    `entries` let people in: they outlive every object of the cluster, or nobody could
-    delete those.
+    The resources in `for_nodes` are created before any node joins. `entries` grant
+    administrators access. They outlive every object in the cluster, because deleting an
+    object requires access.
     """
 
     eks: aws.eks.Cluster
@@ -44,90 +44,94 @@ class Cluster:
 
     @property
     def security_group(self) -> Output[str]:
-        """The group that EKS makes for the control plane and every node."""
+        """The group that EKS creates for the control plane and every node."""
         return self.eks.vpc_config.cluster_security_group_id
 
 
-def cluster(here: Account, net: Network) -> Cluster:
-    """The control plane, its log group and what runs on every node."""
-    wanted = here.config.kubernetes
-    logs = log_group(here, "control-plane-logs")
-    itself, attached = role(
-        here, "cluster", "eks.amazonaws.com", ["AmazonEKSClusterPolicy"]
+def cluster(account: Account, net: Network) -> EksCluster:
+    """Create the control plane, its log group and the add-ons on every node."""
+    config = account.config.kubernetes
+    logs = log_group(account, "control-plane-logs")
+    service, attached = role(
+        account, "cluster", "eks.amazonaws.com", ["AmazonEKSClusterPolicy"]
     )
-    # EKS looks by this role whether it still has its grant:
-    # terraform-aws-modules/terraform-aws-eks#1913.
-    looks = aws.iam.RolePolicy(
+    # EKS verifies its grant with this role:
+    # https://github.com/terraform-aws-modules/terraform-aws-eks/issues/1913
+    grants = aws.iam.RolePolicy(
         "cluster",
-        role=itself.name,
-        policy=Output.json_dumps(body([allow(["kms:ListGrants"], [here.key])])),
-        opts=here.options(),
+        role=service.name,
+        policy=Output.json_dumps(body([allow(["kms:ListGrants"], [account.key])])),
+        opts=account.options(),
     )
     eks = aws.eks.Cluster(
         "cluster",
-        name=here.stack,
-        role_arn=itself.arn,
-        version=wanted.version,
-        upgrade_policy={"support_type": wanted.support_type},
+        name=account.stack,
+        role_arn=service.arn,
+        version=config.version,
+        upgrade_policy={"support_type": config.support_type},
         bootstrap_self_managed_addons=False,
-        enabled_cluster_log_types=wanted.enabled_log_types,
-        deletion_protection=here.config.protection.deletion_protection,
+        enabled_cluster_log_types=config.enabled_log_types,
+        deletion_protection=account.config.protection.deletion_protection,
         access_config={
             "authentication_mode": "API",
             "bootstrap_cluster_creator_admin_permissions": True,
         },
-        vpc_config=_endpoints(here, net),
-        # By a key of AWS all of the API's data are encrypted as well.
-        encryption_config={"provider": {"key_arn": here.key}, "resources": ["secrets"]},
+        vpc_config=_endpoints(account, net),
+        # EKS encrypts all other API data with a key owned by AWS.
+        encryption_config={
+            "provider": {"key_arn": account.key},
+            "resources": ["secrets"],
+        },
         kube_scheduler_config=_fill_gpu_nodes_first(),
-        opts=here.guarded(
-            depends_on=[*attached, looks, logs, *net.for_cluster],
-            ignore_changes=_not_ours_to_change(here),
+        opts=account.guarded(
+            depends_on=[*attached, grants, logs, *net.for_cluster],
+            ignore_changes=_ignored_changes(account),
             custom_timeouts=CustomTimeouts(create="30m", update="60m", delete="30m"),
         ),
     )
-    return Cluster(eks, _on_every_node(here, eks), _entries(here, eks))
+    return EksCluster(eks, node_addons(account, eks), _entries(account, eks))
 
 
-def _endpoints(here: Account, net: Network) -> Any:  # noqa: ANN401 Pulumi's input
-    wanted = here.config.kubernetes
-    cidrs = wanted.public_access_cidrs
+def _endpoints(account: Account, net: Network) -> Any:  # noqa: ANN401 Pulumi's input
+    config = account.config.kubernetes
+    cidrs = config.public_access_cidrs
     if cidrs is None:
         cidrs = [caller_cidr()]
     return {
         "subnet_ids": net.control_plane,
-        "endpoint_private_access": wanted.endpoint_private_access,
+        "endpoint_private_access": config.endpoint_private_access,
         "endpoint_public_access": bool(cidrs),
         "public_access_cidrs": cidrs or None,
     }
 
 
-def _not_ours_to_change(here: Account) -> list[str]:
-    """The creator's rights, which EKS takes once; and an address that was found out.
+def _ignored_changes(account: Account) -> list[str]:
+    """Return the properties that keep their initial value.
 
-    It is of whoever made the cluster, and the next person's must not replace it.
+    EKS accepts the creator's permissions only on creation. A detected address belongs
+    to the person who created the cluster and must not be replaced by that of another.
     """
     ignored = ["accessConfig.bootstrapClusterCreatorAdminPermissions"]
-    if here.config.kubernetes.public_access_cidrs is None:
+    if account.config.kubernetes.public_access_cidrs is None:
         ignored.append("vpcConfig.publicAccessCidrs")
     return ignored
 
 
 def _fill_gpu_nodes_first() -> Any:  # noqa: ANN401 Pulumi's input
-    """Pods go where most is taken already, so that empty GPU nodes can be removed."""
+    """Schedule pods on the fullest nodes, so that idle GPU nodes can be removed."""
     weights = {"cpu": 1, "memory": 1, "nvidia.com/gpu": 5}
     resources = [{"name": name, "weight": weight} for name, weight in weights.items()]
     strategy = {"type": "MostAllocated", "resources": resources}
     return {"node_resources_fit": {"scoring_strategy": strategy}}
 
 
-def _entries(here: Account, eks: aws.eks.Cluster) -> list[pulumi.Resource]:
-    made: list[pulumi.Resource] = []
-    for arn in here.config.kubernetes.admin_principal_arns:
-        # Account and path too: another's role may have the same name.
+def _entries(account: Account, eks: aws.eks.Cluster) -> list[pulumi.Resource]:
+    entries: list[pulumi.Resource] = []
+    for arn in account.config.kubernetes.admin_principal_arns:
+        # Roles of other accounts or paths may have the same name.
         name = "-".join(["admin", *re.split("[:/]", arn)[4:]])
         entry = aws.eks.AccessEntry(
-            name, cluster_name=eks.name, principal_arn=arn, opts=here.options()
+            name, cluster_name=eks.name, principal_arn=arn, opts=account.options()
         )
         policy = aws.eks.AccessPolicyAssociation(
             name,
@@ -135,83 +139,44 @@ def _entries(here: Account, eks: aws.eks.Cluster) -> list[pulumi.Resource]:
             principal_arn=arn,
             policy_arn=_ADMIN,
             access_scope={"type": "cluster"},
-            opts=here.options(depends_on=[entry]),
+            opts=account.options(depends_on=[entry]),
         )
-        made += [entry, policy]
-    return made
+        entries += [entry, policy]
+    return entries
 
 
-def _on_every_node(here: Account, eks: aws.eks.Cluster) -> list[pulumi.Resource]:
-    """Add-ons that no node becomes ready without, and that outlive the last one."""
-    cni_role, attached = role(here, "vpc-cni", PODS, ["AmazonEKS_CNI_Policy"])
-    identity = {"role_arn": cni_role.arn, "service_account": "aws-node"}
-    return [
-        addon(here, eks, "kube-proxy"),
-        addon(here, eks, "eks-pod-identity-agent"),
-        addon(
-            here,
-            eks,
-            "vpc-cni",
-            after=attached,
-            configuration_values=json.dumps(_CNI),
-            pod_identity_associations=[identity],
-            preserve=True,
-        ),
-    ]
-
-
-def addon(
-    here: Account,
-    eks: aws.eks.Cluster,
-    name: str,
-    *,
-    after: Sequence[pulumi.Resource] = (),
-    **more: Any,  # noqa: ANN401 arguments of Addon
-) -> aws.eks.Addon:
-    """An add-on in the version that EKS has for the cluster when it is made."""
-    return aws.eks.Addon(
-        name,
-        cluster_name=eks.name,
-        addon_name=name,
-        resolve_conflicts_on_create="OVERWRITE",
-        resolve_conflicts_on_update="OVERWRITE",
-        opts=here.options(depends_on=list(after)),
-        **more,
-    )
-
-
-def inside(
-    here: Account, made: Cluster, ready: Sequence[pulumi.Resource]
+def kubernetes_provider(
+    account: Account, cluster: EksCluster, ready: Sequence[pulumi.Resource]
 ) -> kubernetes.Provider:
-    """The way into the cluster; every object in it goes before `ready` does."""
+    """Create the provider of Kubernetes objects, which are deleted before `ready`."""
     return kubernetes.Provider(
         "eks",
-        kubeconfig=kubeconfig(here, made.eks),
-        cluster_identifier=made.eks.arn,
-        opts=pulumi.ResourceOptions(depends_on=[made.eks, *made.entries, *ready]),
+        kubeconfig=kubeconfig(account, cluster.eks),
+        cluster_identifier=cluster.eks.arn,
+        opts=pulumi.ResourceOptions(depends_on=[cluster.eks, *cluster.entries, *ready]),
     )
 
 
-def kubeconfig(here: Account, eks: aws.eks.Cluster) -> Output[str]:
-    """A kubeconfig without a secret: a token is made when one is needed."""
+def kubeconfig(account: Account, eks: aws.eks.Cluster) -> Output[str]:
+    """Return a kubeconfig without a secret; clients request tokens as needed."""
     exec_plugin: dict[str, Any] = {
         "apiVersion": "client.authentication.k8s.io/v1",
         "command": "raylift",
-        "args": ["eks-token", "--cluster", eks.name, "--region", here.region],
+        "args": ["eks-token", "--cluster", eks.name, "--region", account.region],
         "interactiveMode": "Never",
     }
-    if here.config.aws.profile:
-        exec_plugin["args"] += ["--profile", here.config.aws.profile]
+    if account.config.aws.profile:
+        exec_plugin["args"] += ["--profile", account.config.aws.profile]
     authority = eks.certificate_authority.data
     server = {"server": eks.endpoint, "certificate-authority-data": authority}
-    context = {"cluster": here.stack, "user": here.stack}
+    context = {"cluster": account.stack, "user": account.stack}
     return Output.json_dumps(
         {
             "apiVersion": "v1",
             "kind": "Config",
-            "current-context": here.stack,
-            "clusters": [{"name": here.stack, "cluster": server}],
-            "users": [{"name": here.stack, "user": {"exec": exec_plugin}}],
-            "contexts": [{"name": here.stack, "context": context}],
+            "current-context": account.stack,
+            "clusters": [{"name": account.stack, "cluster": server}],
+            "users": [{"name": account.stack, "user": {"exec": exec_plugin}}],
+            "contexts": [{"name": account.stack, "context": context}],
         }
     )

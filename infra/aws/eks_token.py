@@ -1,7 +1,8 @@
-"""A token for an EKS cluster: a signed question to STS, who am I.
+"""Tokens for EKS clusters: a presigned STS GetCallerIdentity request.
 
-The API server puts the question to STS and takes the answer for the caller's identity.
-Source: aws-iam-authenticator, pkg/token; the server takes it for 15 minutes.
+The API server sends the request to STS and uses the response as the caller's identity.
+A token is valid for 15 minutes. Source: pkg/token of
+https://github.com/kubernetes-sigs/aws-iam-authenticator
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from raylift.errors import Denied
+from raylift.errors import PermissionDenied
 
 _SECONDS = 60
 _VALID = timedelta(minutes=14)
 
 
 def credential(cluster: str, *, region: str, profile: str | None) -> dict[str, Any]:
-    """An ExecCredential, as client-go wants it of an exec plugin.
+    """Return an ExecCredential, the output of an exec plugin for client-go.
 
     Raises:
-        Denied: there are no AWS credentials.
+        PermissionDenied: There are no AWS credentials.
     """
     import boto3
     import botocore.exceptions
@@ -30,13 +31,18 @@ def credential(cluster: str, *, region: str, profile: str | None) -> dict[str, A
         session = boto3.Session(profile_name=profile, region_name=region)
         keys = session.get_credentials()
     except botocore.exceptions.BotoCoreError as error:
-        raise Denied(f"no AWS credentials: {error}") from None
+        raise PermissionDenied(
+            f"no AWS credentials: {error}",
+            hint="run `aws configure` or `aws sso login`",
+        ) from None
     if keys is None:
-        raise Denied("no AWS credentials", hint="aws configure, or aws sso login")
+        raise PermissionDenied(
+            "no AWS credentials", hint="run `aws configure` or `aws sso login`"
+        )
     client = session.client("sts")
     service = client.meta.service_model.service_id
     signer = RequestSigner(service, region, "sts", "v4", keys, session.events)
-    question = {
+    request = {
         "method": "GET",
         "url": f"https://sts.{region}.amazonaws.com/"
         "?Action=GetCallerIdentity&Version=2011-06-15",
@@ -45,7 +51,7 @@ def credential(cluster: str, *, region: str, profile: str | None) -> dict[str, A
         "context": {},
     }
     url = signer.generate_presigned_url(
-        question, region_name=region, expires_in=_SECONDS, operation_name=""
+        request, region_name=region, expires_in=_SECONDS, operation_name=""
     )
     token = base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
     expires = (datetime.now(UTC) + _VALID).strftime("%Y-%m-%dT%H:%M:%SZ")

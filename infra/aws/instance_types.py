@@ -1,4 +1,4 @@
-"""EC2 instance types as AWS describes them: a table, and what of a node pods get."""
+"""EC2 instance types as AWS describes them, and their capacity for pods."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import functools
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
-
-from infra.config import NotKnown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,9 +17,10 @@ GIB = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class InstanceType:
-    """One type. `gpu` is NVIDIA's name of the model, empty without a GPU.
+    """An instance type. `gpu` is NVIDIA's name of the GPU model, or empty.
 
-    A type such as g6f has a fraction of a GPU: a `gpu`, and 0 `gpus`.
+    A type such as g6f has a fraction of a GPU: `gpu` is set, but `gpus` is 0. `memory`
+    and `gpu_memory` are in bytes; `efa` is the number of network cards with EFA.
     """
 
     name: str
@@ -37,62 +36,55 @@ class InstanceType:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it has no GPU or whole ones."""
+        """Whether it has only whole GPUs, or none."""
         return not self.gpu or self.gpus > 0
 
     @property
     def family(self) -> str:
-        """`g6e` of g6e.xlarge."""
+        """The instance family, such as `g6e` for g6e.xlarge."""
         return self.name.split(".", maxsplit=1)[0]
 
     @property
     def pod_cpus(self) -> int:
-        """Whole CPUs for one Ray pod that has the node to itself.
+        """Whole CPUs for the only Ray pod of a node.
 
-        The kubelet keeps a little of them and DaemonSets ask for some more
-        (bottlerocket and AL2023 reserve 60 m to 480 m), so one is left to them.
+        One CPU is left for DaemonSets and for the kubelet, which reserves 60 m to 480 m
+        on Bottlerocket and AL2023.
         """
         return max(1, self.vcpus - 1)
 
     @property
     def pod_memory(self) -> int:
-        """Bytes for one Ray pod that has the node to itself, in whole GiB.
+        """Bytes for the only Ray pod of a node, in whole GiB.
 
-        The kernel, the kubelet's reserve (11 MiB a pod and 255 MiB more, and 100 MiB
-        until it evicts) and DaemonSets take up to 15 % and 1 GiB.
+        The kernel, the kubelet's reserve (255 MiB, 11 MiB per pod and an eviction
+        threshold of 100 MiB) and DaemonSets take up to 15 % and 1 GiB.
         """
         return max(1, int(self.memory * 0.85 / GIB - 1)) * GIB
 
 
 @functools.cache
 def instance_types() -> dict[str, InstanceType]:
-    """Every type that raylift knows, by name."""
-    table = resources.files("infra.aws").joinpath("instance_types.tsv")
+    """Return every known type by name."""
+    table = resources.files("raylift.infra.aws").joinpath("instance_types.tsv")
     lines = table.read_text(encoding="utf-8").splitlines()
-    return {found.name: found for found in map(_parse, lines[2:])}
+    return {each.name: each for each in map(_parse, lines[2:])}
 
 
 def types_of(names: Iterable[str]) -> list[InstanceType]:
-    """The types of these names, in their order.
-
-    Raises:
-        NotKnown: one is not in the table, or has a part of a GPU.
-    """
-    found = [instance_types().get(name) for name in names]
-    if not all(kind and kind.is_whole for kind in found):
-        raise NotKnown
-    return [kind for kind in found if kind]
+    """Return the types with these names, in the same order."""
+    return [instance_types()[name] for name in names]
 
 
 def closest(name: str) -> list[str]:
-    """Names of known types that look like `name`, the nearest first."""
+    """Return up to three names of known types similar to `name`, the nearest first."""
     return difflib.get_close_matches(name, instance_types(), n=3)
 
 
 def smallest_with_efa(family: str) -> str:
-    """The smallest type of a family that has an EFA; empty without one."""
-    able = [t for t in instance_types().values() if t.family == family and t.efa]
-    return min(able, key=lambda found: found.vcpus).name if able else ""
+    """Return the smallest type of a family with EFA, or "" if there is none."""
+    types = [t for t in instance_types().values() if t.family == family and t.efa]
+    return min(types, key=lambda found: found.vcpus).name if types else ""
 
 
 def _parse(line: str) -> InstanceType:

@@ -1,4 +1,4 @@
-"""Pure: how a VPC's addresses are shared out among zones."""
+"""Division of a CIDR block into the subnets of each zone; pure functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ZoneBlocks:
-    """The networks of one zone: nodes and pods, load balancers and NAT, EKS' own."""
+    """The subnets of one zone.
+
+    `private` is for nodes and pods, `public` for load balancers and NAT gateways,
+    `control_plane` for EKS.
+    """
 
     zone: str
     private: str
@@ -17,10 +21,10 @@ class ZoneBlocks:
 
 
 def share_out(cidr_block: str, zones: list[str]) -> list[ZoneBlocks]:
-    """Three quarters for nodes and pods, one for the rest; up to three zones.
+    """Split a CIDR block among at most three zones.
 
-    The control plane has a /28 in each zone to itself, so that a network policy can
-    let the API server in and nobody else.
+    Nodes and pods get three quarters of it, everything else the rest. The control plane
+    gets a separate /28 in each zone, which a network policy can admit.
     """
     *private, rest = ipaddress.IPv4Network(cidr_block).subnets(prefixlen_diff=2)
     *public, last = rest.subnets(prefixlen_diff=3)

@@ -1,312 +1,175 @@
-"""KubernetesConfig: every key of a stack file whose target is `kubernetes`.
-
-The sections on Ray itself are those of target `aws` too.
-"""
+"""KubernetesConfig: all keys of a stack file with target `kubernetes`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
-from pydantic_core.core_schema import no_info_before_validator_function
-
-from infra.config import (
-    Bytes,
-    Env,
-    Host,
-    Labels,
-    Name,
-    Resources,
-    Seconds,
-    Section,
-    StackConfig,
-    variables,
+from raylift.infra.config.base import Section
+from raylift.infra.config.types import Bytes, Host, Labels, Name, Resources
+from raylift.infra.kubernetes.ray_config import (
+    InCluster,
+    RayOnKubernetes,
+    Toleration,
 )
-from infra.kubernetes import checks
-from infra.kubernetes.names import (
-    bucket,
-    cidr,
-    feature_gate,
-    label_key,
-    label_value,
-    object_name,
-    version,
-)
-from infra.kubernetes.workers import Pool, Taint, Worker, workers_of
-from raylift.model import Positive
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-    from pydantic.json_schema import JsonSchemaValue
-    from pydantic_core import CoreSchema
-
-    from infra.config import Wrong
-
-RAY_VERSION = "2.60.0"
-# The newest operator that raylift was tried with; authOptions came in 1.5.1.
-OPERATOR_VERSION = "1.6.1"
-
-
-class _Auto:
-    """`auto` may stand for nothing given."""
-
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return no_info_before_validator_function(self._read, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        told = handler(schema)
-        return {"anyOf": [{"const": "auto"}, *told.get("anyOf", [told])]}
-
-    @staticmethod
-    def _read(value: object) -> object:
-        return None if value == "auto" else value
-
-
-def _encrypted(value: object) -> object:
-    """A secret as it stands in the file, or decrypted by Pulumi in the program."""
-    if isinstance(value, dict) and value.keys() == {"secure"}:
-        return str(value["secure"])
-    return value
-
-
-_SECURE = {
-    "type": "object",
-    "properties": {"secure": {"type": "string"}},
-    "required": ["secure"],
-    "additionalProperties": False,
-}
-Auto = _Auto()
-Secret = Annotated[str, BeforeValidator(_encrypted), WithJsonSchema(_SECURE)]
-Count = Annotated[int, Field(ge=0)]
-Cidr = Annotated[str, AfterValidator(cidr)]
-ObjectName = Annotated[str, AfterValidator(object_name)]
-LabelKey = Annotated[str, AfterValidator(label_key)]
-LabelValue = Annotated[str, AfterValidator(label_value)]
-Version = Annotated[str, AfterValidator(version)]
-
-
-class Toleration(Section):
-    """A taint that pods of a node group may be scheduled in spite of."""
-
-    key: LabelKey
-    value: LabelValue | None = None
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+from raylift.infra.kubernetes.types import Auto, Bucket, Count, ObjectName, SubjectName
+from raylift.strict_model import Positive
 
 
 class NodeGroup(Section):
-    """Nodes of the cluster that are alike; the sizes are what one gives to one pod."""
+    """Nodes of one shape in the cluster; resources are those available to a pod."""
 
     name: Name
+    """Name of the group, unique in the stack.
+
+    Lowercase letters, digits and `-`, at most 20 characters.
+    """
+
     node_selector: Labels = {}
+    """Labels of the nodes in the group. By default, the group includes all nodes."""
+
     tolerations: list[Toleration] = []
+    """Taints of the nodes, which Ray workers tolerate."""
+
     runtime_class_name: ObjectName | None = None
+    """RuntimeClass of Ray workers, such as `nvidia` on k3s, RKE2 and Talos."""
+
     num_cpus: Positive = 2.0
+    """CPUs of a node that are available to a pod."""
+
     num_gpus: Count = 0
+    """GPUs of a node that are available to a pod."""
+
     memory: Bytes = 4 << 30
+    """Memory of a node that is available to a pod, in bytes or with a unit.
+
+    For example, `26Gi`.
+    """
+
     resources: Resources = {}
+    """Custom Ray resources of each worker and their amounts, such as `{fast: 3}`."""
+
     labels: Labels = {}
+    """Ray labels of each worker, for the `label_selector` of a deployment."""
+
     min_size: Count = 0
+    """Minimum number of nodes."""
+
     max_size: Count = 4
-
-
-_ANY_NODE = NodeGroup.model_validate({"name": "workers", "minSize": 1})
-
-
-class WorkerGroup(Section):
-    """Alike Ray workers. What is left out follows from the node group."""
-
-    name: Name
-    node_group: Name | None = None
-    num_cpus: Annotated[Positive | None, Auto] = None
-    num_gpus: Annotated[Count | None, Auto] = None
-    memory: Annotated[Bytes | None, Auto] = None
-    min_replicas: Annotated[Count | None, Auto] = None
-    max_replicas: Annotated[Count | None, Auto] = None
-    num_of_hosts: Annotated[int, Field(ge=1)] = 1
-    idle_timeout: Seconds | None = None
-
-
-class FeatureGate(Section):
-    """One of KubeRay's feature gates, as its Helm chart names them."""
-
-    name: Annotated[str, AfterValidator(feature_gate)]
-    enabled: bool = True
-
-
-class Operator(Section):
-    """The KubeRay operator: installed by its Helm chart, or found."""
-
-    install: Annotated[bool | None, Auto] = None
-    version: Version = OPERATOR_VERSION
-    namespace: Name = "kuberay-operator"
-    feature_gates: list[FeatureGate] = []
-
-
-class Head(Section):
-    """The pod that runs Ray's control plane; replicas never run there."""
-
-    num_cpus: Positive = 1.0
-    memory: Bytes = 4 << 30
-    node_selector: Labels = {}
-    tolerations: list[Toleration] = []
-
-
-class Autoscaling(Section):
-    """Ray's autoscaler, version 2."""
-
-    idle_timeout: Seconds = 300
-    upscaling_mode: Literal["Default", "Aggressive", "Conservative"] = "Default"
-
-
-class Ray(Section):
-    """The Ray cluster."""
-
-    version: Version = RAY_VERSION
-    image: Annotated[str | None, Auto] = None
-    image_pull_secrets: list[str] = []
-    operator: Operator = Operator()
-    head: Head = Head()
-    worker_groups: Annotated[list[WorkerGroup] | None, Auto] = None
-    autoscaling: Autoscaling = Autoscaling()
-    env: Env = {}
-    secret_env: Annotated[dict[str, Secret], AfterValidator(variables)] = Field(
-        default={}, repr=False
-    )
-
-
-class SecretKey(Section):
-    """A key of a Secret that is in the namespace already."""
-
-    name: str
-    key: str
-
-
-class FaultTolerance(Section):
-    """Where the head keeps what must outlive it."""
-
-    gcs_storage: Literal["rocksdb", "redis", "none"] = "rocksdb"
-    storage_class_name: str | None = None
-    size: Bytes = 2 << 30
-    redis_address: str | None = None
-    redis_password: SecretKey | None = None
+    """Maximum number of nodes, at least 1."""
 
 
 class Ingress(Section):
-    """The way in for clients, to the serve port alone."""
+    """The entry point for clients, to the serve port only."""
 
     type: Literal["none", "ingressClass"] = "none"
+    """Whether to create an Ingress."""
+
     ingress_class_name: str | None = None
+    """IngressClass of the controller, such as `nginx`.
+
+    Required with `type: ingressClass`.
+    """
+
     host: Host | None = None
+    """Host name that the Ingress matches. By default, every host."""
+
     tls_secret_name: str | None = None
+    """Secret in the namespace of the stack that holds the TLS certificate."""
+
     annotations: dict[str, str] = {}
-
-
-class NetworkPolicy(Section):
-    """Who may connect: Ray to itself always, others by name."""
-
-    enabled: bool = True
-    api_server_cidrs: Annotated[list[Cidr] | None, Auto] = None
-    serve_from: list[str] = []
-    metrics_from: list[str] = []
+    """Annotations of the Ingress, for its controller."""
 
 
 class Observability(Section):
-    """What Prometheus' operator is told of: a PodMonitor, where it can be of use."""
+    """Monitoring with the Prometheus Operator."""
 
     prometheus: Annotated[bool | None, Auto] = None
+    """Whether to create a PodMonitor for Ray's metrics.
+
+    By default, only if the cluster has the Prometheus Operator and the network policies
+    admit Prometheus (`networkPolicy.metricsFrom`). `true` requires both.
+    """
 
 
-class InCluster(Section):
-    """Where in a cluster a stack is."""
+class Subject(Section):
+    """A user, group or service account, as in a RoleBinding."""
 
-    namespace: Name = "ray"
+    kind: Literal["User", "Group", "ServiceAccount"]
+    """Kind of subject."""
+
+    name: SubjectName
+    """Name of the subject."""
+
+    namespace: ObjectName | None = None
+    """Namespace of the subject. Required for a ServiceAccount."""
+
+
+class Access(Section):
+    """Permissions in the namespace of the stack, for those who do not run `up`."""
+
+    deployers: list[Subject] = []
+    """Subjects that may use `deploy`, `delete APP` and everything that viewers may."""
+
+    viewers: list[Subject] = []
+    """Subjects that may use `status`, `logs`, `traffic APP`, and `open` to read."""
+
+
+class PackageVolume(Section):
+    """A volume for application code, and a pod that serves it to the stack's pods."""
+
+    size: Bytes = 10 << 30
+    """Size of the volume, in bytes or with a unit, such as `10Gi`.
+
+    It can only grow, and only if the StorageClass allows expansion.
+    """
+
+    storage_class_name: str | None = None
+    """StorageClass of the volume. Defaults to the cluster's default."""
 
 
 class Kubernetes(InCluster):
-    """Which cluster, as kubectl names it, and the namespace in it."""
+    """The Kubernetes cluster and the namespace of the stack."""
 
     context: str | None = None
+    """Context in the kubeconfig. Defaults to the current context."""
+
     kubeconfig: str | None = None
-
-
-class RayOnKubernetes(StackConfig):
-    """What the targets `kubernetes` and `aws` share."""
-
-    kubernetes: InCluster = InCluster()
-    ray: Ray = Ray()
-    fault_tolerance: FaultTolerance = FaultTolerance()
-    network_policy: NetworkPolicy = NetworkPolicy()
-    tags: dict[str, str] = {}
-
-    def pools(self) -> list[Pool]:
-        """What a node of each node group gives to pods."""
-        raise NotImplementedError
+    """Path to the kubeconfig. Defaults to the one that kubectl uses."""
 
 
 class KubernetesConfig(RayOnKubernetes):
-    """One place to serve from: a namespace of a cluster that is there."""
+    """A stack in a namespace of an existing cluster."""
 
     target: Literal["kubernetes"] = "kubernetes"
+    """Where the stack runs: an existing Kubernetes cluster."""
+
     tags: Labels = {}
+    """Labels of every object in the stack."""
+
     kubernetes: Kubernetes = Kubernetes()
+    """The Kubernetes cluster and the namespace of the stack."""
+
+    access: Access = Access()
+    """Permissions in the namespace of the stack, for those who do not run `up`."""
+
     node_groups: list[NodeGroup] = []
+    """Groups of nodes for Ray workers. By default, one group includes all nodes."""
+
     ingress: Ingress = Ingress()
+    """The entry point for clients."""
+
     observability: Observability = Observability()
-    packages: Annotated[str, AfterValidator(bucket)] | None = None
+    """Monitoring with the Prometheus Operator."""
 
-    def checks(self) -> Iterator[Wrong]:
-        """What is wrong although every single value is right."""
-        yield from checks.of_groups(self)
-        yield from checks.of_ray(self)
-        yield from checks.of_policy(self)
-        yield from checks.of_namespace(self)
-        yield from checks.of_storage(self)
-        yield from checks.of_ingress(self)
-        yield from checks.of_observability(self)
-        yield from checks.of_workers(self)
+    packages: Bucket | None = None
+    """Bucket for application code, as `s3://BUCKET/PREFIX`.
 
-    def pools(self) -> list[Pool]:
-        """The node groups, or one that any node of the cluster belongs to."""
-        groups = self.node_groups or [_ANY_NODE]
-        return [
-            Pool(
-                name=group.name,
-                num_cpus=group.num_cpus,
-                memory=group.memory,
-                num_gpus=group.num_gpus,
-                min_size=group.min_size,
-                max_size=group.max_size,
-                node_selector=group.node_selector,
-                tolerations=taints_of(group.tolerations),
-                runtime_class=group.runtime_class_name,
-                labels=group.labels,
-                resources=group.resources,
-            )
-            for group in groups
-        ]
+    Every pod must be able to read it. To deploy a local directory, the stack requires
+    this or `packageVolume`.
+    """
 
-    def workers(self) -> list[Worker]:
-        """The Ray workers that the file asks for."""
-        return workers_of(self.ray.worker_groups, self.pools())
+    package_volume: PackageVolume | None = None
+    """A volume in the cluster for application code, instead of a bucket.
 
-    def resolved(self) -> dict[str, Any]:
-        """As StackConfig.resolved, with no secret in clear."""
-        return hide_secrets(super().resolved())
-
-
-def taints_of(tolerations: Iterable[Toleration]) -> tuple[Taint, ...]:
-    """Tolerations as values."""
-    return tuple(Taint(t.key, t.value, t.effect) for t in tolerations)
-
-
-def hide_secrets(values: dict[str, Any]) -> dict[str, Any]:
-    """A resolved configuration whose secrets are `[secret]`, as Pulumi shows them."""
-    secret = values["raylift:ray"]["secretEnv"]
-    values["raylift:ray"]["secretEnv"] = dict.fromkeys(secret, "[secret]")
-    return values
+    `{}` uses the defaults.
+    """

@@ -1,4 +1,4 @@
-"""The way in for clients, to the serve port alone."""
+"""The Ingress that routes client requests to the serve port, and to no other port."""
 
 from __future__ import annotations
 
@@ -7,42 +7,40 @@ from typing import TYPE_CHECKING, Any
 import pulumi_kubernetes as kubernetes
 from pulumi import CustomTimeouts
 
-from infra.kubernetes.cluster import EXISTS
-from infra.kubernetes.ray_service import labels
-from raylift.ray_service import SERVE_PORT
+from raylift.ray_service_client import SERVE_PORT
 
 if TYPE_CHECKING:
-    from infra.kubernetes.cluster import Cluster
-    from infra.kubernetes.ray_service import Place
+    from raylift.infra.kubernetes.object_scope import ObjectScope
+    from raylift.infra.kubernetes.placement import Placement
 
 
 def ingress(
-    cluster: Cluster,
+    cluster: Placement,
     spec: dict[str, Any],
     annotations: dict[str, Any],
-    **more: Any,  # noqa: ANN401 Pulumi's options
+    **options: Any,  # noqa: ANN401 arguments of ResourceOptions
 ) -> kubernetes.networking.v1.Ingress:
-    """The way in for clients; its deletion is awaited, for its controller to act."""
-    place = cluster.place
-    metadata: Any = {
-        "name": place.stack,
-        "namespace": place.namespace,
-        "labels": labels(place),
-        "annotations": {**EXISTS, **annotations},
-    }
+    """Register the Ingress.
+
+    Pulumi waits up to 10 minutes for its deletion, during which the ingress controller
+    removes the load balancer.
+    """
     body: Any = spec
     timeouts = CustomTimeouts(delete="10m")
     return kubernetes.networking.v1.Ingress(
         "ingress",
-        metadata=metadata,
+        metadata=cluster.metadata(annotations=annotations),
         spec=body,
-        opts=cluster.options(custom_timeouts=timeouts, **more),
+        opts=cluster.options(custom_timeouts=timeouts, **options),
     )
 
 
-def rules(place: Place, host: str | None) -> list[dict[str, Any]]:
-    """An Ingress' rules: everything of a host to the serve port, and nothing else."""
-    service = {"name": f"{place.stack}-serve", "port": {"number": SERVE_PORT}}
+def rules(scope: ObjectScope, host: str | None) -> list[dict[str, Any]]:
+    """Return Ingress rules that route all paths of a host to the serve port.
+
+    Without `host`, the rule applies to every host.
+    """
+    service = {"name": f"{scope.stack}-serve", "port": {"number": SERVE_PORT}}
     path = {"path": "/", "pathType": "Prefix", "backend": {"service": service}}
     rule: dict[str, Any] = {"http": {"paths": [path]}}
     return [{"host": host, **rule} if host else rule]

@@ -1,4 +1,4 @@
-"""The KubeRay operator by its Helm chart."""
+"""Installation of the KubeRay operator with its Helm chart."""
 
 from __future__ import annotations
 
@@ -6,34 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi_kubernetes as kubernetes
 
-from infra.kubernetes.cluster import GUARD
-from infra.kubernetes.ray_service import labels
+from raylift.infra.kubernetes.object_scope import labels
+from raylift.infra.kubernetes.placement import GUARD
 
 if TYPE_CHECKING:
-    from infra.kubernetes.cluster import Cluster
-    from infra.kubernetes.config import Ray
+    from raylift.infra.kubernetes.placement import Placement
+    from raylift.infra.kubernetes.ray_config import Ray
 
 CHART = "https://ray-project.github.io/kuberay-helm/"
 
 
-def operator(cluster: Cluster, ray: Ray) -> kubernetes.helm.v3.Release:
-    """The KubeRay operator by its Helm chart, in a namespace of its own."""
+def operator(cluster: Placement, ray: Ray) -> kubernetes.helm.v3.Release:
+    """Register the operator's Helm release and a separate namespace for it."""
     home = kubernetes.core.v1.Namespace(
         "operator-namespace",
         metadata={
             "name": ray.operator.namespace,
-            "labels": labels(cluster.place) | GUARD,
+            "labels": labels(cluster.scope) | GUARD,
         },
         opts=cluster.options(depends_on=cluster.ready),
     )
-    size = {"cpu": "500m", "memory": "1Gi"}
-    values: dict[str, Any] = {
-        "resources": {"requests": {**size, "cpu": "100m"}, "limits": size}
-    }
-    # In place of the chart's list: what is not named is as the operator has it.
-    if ray.operator.feature_gates:
-        gates = [gate.model_dump() for gate in ray.operator.feature_gates]
-        values["featureGates"] = gates
     return kubernetes.helm.v3.Release(
         "kuberay-operator",
         chart="kuberay-operator",
@@ -41,9 +33,22 @@ def operator(cluster: Cluster, ray: Ray) -> kubernetes.helm.v3.Release:
         repository_opts={"repo": CHART},
         namespace=home.metadata["name"],
         name="kuberay-operator",
-        values=values,
+        values=_chart_values(ray),
         atomic=True,
         cleanup_on_fail=True,
-        timeout=600,
+        timeout=600,  # seconds
         opts=cluster.options(depends_on=[home, *cluster.ready]),
     )
+
+
+def _chart_values(ray: Ray) -> dict[str, Any]:
+    limits = {"cpu": "500m", "memory": "1Gi"}
+    values: dict[str, Any] = {
+        "resources": {"requests": {**limits, "cpu": "100m"}, "limits": limits}
+    }
+    # Replaces the chart's list; other gates keep the default of the operator.
+    if ray.operator.feature_gates:
+        values["featureGates"] = [
+            gate.model_dump() for gate in ray.operator.feature_gates
+        ]
+    return values

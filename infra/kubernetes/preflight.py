@@ -1,104 +1,157 @@
-"""Pure: what a cluster lacks for a stack, before anything is made in it."""
+"""Requirements of a stack on its cluster, checked before creation; pure functions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra.kubernetes.names import numbers
-from raylift.errors import CannotWork, Denied, InputFailed
+from raylift.errors import FailedPrecondition, InvalidInput, PermissionDenied
+from raylift.infra.kubernetes.validators import numbers
+from raylift.infra.kubernetes.worker_groups import node_shapes
 
 if TYPE_CHECKING:
-    from infra.kubernetes.config import KubernetesConfig
-    from infra.kubernetes.facts import Facts
+    from collections.abc import Sequence
+
+    from raylift.infra.kubernetes.cluster_info import ClusterInfo, FoundOperator
+    from raylift.infra.kubernetes.config import KubernetesConfig
 
 _OLDEST = (1, 28)
-_AUTH_OPTIONS = "1.5.1"  # KubeRay's authOptions
+_AUTH_OPTIONS = "1.5.1"  # the first KubeRay with authOptions
 
 
-def refuse_what_lacks(config: KubernetesConfig, facts: Facts) -> None:
-    """Raise for the first thing that the cluster lacks.
+def refuse_what_lacks(config: KubernetesConfig, info: ClusterInfo) -> None:
+    """Raise an error for the first requirement that is not met.
 
     Raises:
-        CannotWork: a version, GPUs or an operator.
-        Denied: the credentials may not make what is needed.
-        InputFailed: a class that the stack file names.
+        FailedPrecondition: A version is too old, or GPUs or an operator are missing.
+        PermissionDenied: The credentials do not allow a required operation.
+        InvalidInput: A class in the stack file does not exist.
     """
-    if facts.version < _OLDEST:
-        has = ".".join(map(str, facts.version))
-        raise CannotWork(f"the cluster runs Kubernetes {has}; 1.28 or newer is needed")
-    if facts.denied:
-        raise Denied(
-            f"these credentials may not create {', '.join(facts.denied)}",
-            hint="where KubeRay is missing, an admin can install its chart once",
+    _check_access(info)
+    _check_operator(config, info)
+    _check_storage_classes(config, info)
+    _check_ingress_class(config, info)
+    if config.observability.prometheus is True and not info.has_prometheus:
+        raise FailedPrecondition(
+            "the cluster has no Prometheus Operator",
+            hint="set raylift:observability.prometheus to auto",
         )
-    _operator(config, facts)
-    _classes(config, facts)
-    if config.observability.prometheus is True and not facts.has_prometheus:
-        raise CannotWork(
-            "the cluster has no Prometheus operator",
-            hint="set raylift:observability.prometheus: auto",
-        )
-    if any(pool.num_gpus for pool in config.pools()) and not facts.gpus:
-        raise CannotWork(
-            "no node of the cluster offers nvidia.com/gpu",
-            hint="the NVIDIA device plugin makes GPUs known to Kubernetes",
+    shapes = node_shapes(config.node_groups)
+    if any(shape.num_gpus for shape in shapes) and not info.gpus:
+        raise FailedPrecondition(
+            "no node in the cluster provides nvidia.com/gpu",
+            hint="install the NVIDIA device plugin",
         )
 
 
-def _operator(config: KubernetesConfig, facts: Facts) -> None:
-    wanted, found = config.ray.operator, facts.operator
-    if found is None:
-        # One that a provider manages may be out of sight.
-        if wanted.install is False and not facts.has_crds:
-            raise CannotWork(
-                "the cluster has no KubeRay operator",
-                hint="set raylift:ray.operator.install: auto",
-            )
-        if wanted.install is None and facts.served:
-            raise CannotWork(
-                "an operator that is out of sight may run what is there:"
-                f" {', '.join(facts.served)}",
-                hint="set raylift:ray.operator.install: false to use it, or true",
-            )
-        if wanted.install is not False and not facts.owns_operator_namespace:
-            raise CannotWork(
-                f"namespace '{wanted.namespace}' is there already, without an operator",
-                hint="delete it, or set raylift:ray.operator.namespace to another",
-            )
-        return
-    if wanted.install is True:
-        raise CannotWork(
-            f"a KubeRay operator is there already, in namespace {found.namespace}",
-            hint="set raylift:ray.operator.install: auto",
+def _check_access(info: ClusterInfo) -> None:
+    if info.version < _OLDEST:
+        version = ".".join(map(str, info.version))
+        raise FailedPrecondition(
+            f"the cluster runs Kubernetes {version}; 1.28 or newer is required"
         )
-    if found.version and numbers(found.version) < numbers(_AUTH_OPTIONS):
-        raise CannotWork(
-            f"the KubeRay operator is {found.version} and lacks authOptions;"
-            f" {_AUTH_OPTIONS} or newer is needed"
+    if info.denied:
+        raise PermissionDenied(
+            "the credentials in the kubeconfig do not allow creating"
+            f" {', '.join(info.denied)}",
+            hint="ask an administrator to grant this permission or, if the KubeRay"
+            " operator is not installed, to install it",
         )
 
 
-def _classes(config: KubernetesConfig, facts: Facts) -> None:
-    storage = config.fault_tolerance
+def _check_operator(config: KubernetesConfig, info: ClusterInfo) -> None:
+    if info.operator is None:
+        _check_missing_operator(config, info)
+    else:
+        _check_installed_operator(config, info.operator)
+
+
+def _check_missing_operator(config: KubernetesConfig, info: ClusterInfo) -> None:
+    """Check that an operator can be installed, or that a hidden one exists.
+
+    An operator that the cluster's provider manages may be hidden from users, but its
+    CRDs are visible.
+    """
+    operator = config.ray.operator
+    if operator.install is False and not info.has_crds:
+        raise FailedPrecondition(
+            "the cluster has no KubeRay operator",
+            hint="set raylift:ray.operator.install to auto",
+        )
+    if operator.install is None and info.served:
+        raise FailedPrecondition(
+            "no KubeRay operator is visible, but one may manage these objects:"
+            f" {', '.join(info.served)}",
+            hint="set raylift:ray.operator.install to false to use that operator,"
+            " or to true to install one",
+        )
+    if operator.install is not False and not info.owns_operator_namespace:
+        raise FailedPrecondition(
+            f"namespace '{operator.namespace}' already exists but has no KubeRay"
+            " operator",
+            hint="delete the namespace, or set raylift:ray.operator.namespace to"
+            " another one",
+        )
+
+
+def _check_installed_operator(
+    config: KubernetesConfig, installed: FoundOperator
+) -> None:
+    if config.ray.operator.install is True:
+        raise FailedPrecondition(
+            "a KubeRay operator is already installed in namespace"
+            f" '{installed.namespace}'",
+            hint="set raylift:ray.operator.install to auto",
+        )
+    version = installed.version
+    if version and numbers(version) < numbers(_AUTH_OPTIONS):
+        raise FailedPrecondition(
+            f"KubeRay operator {version} does not support authOptions;"
+            f" {_AUTH_OPTIONS} or newer is required"
+        )
+
+
+def _check_storage_classes(config: KubernetesConfig, info: ClusterInfo) -> None:
+    storage, packages = config.fault_tolerance, config.package_volume
     if storage.gcs_storage == "rocksdb":
-        named = storage.storage_class_name
-        if named and named not in facts.storage_classes:
-            raise InputFailed.at(
-                "raylift:faultTolerance.storageClassName",
-                f"the cluster has no '{named}'",
-                hint=f"it has: {', '.join(facts.storage_classes) or 'none'}",
-            )
-        if not named and not facts.default_storage_class:
-            raise InputFailed.at(
-                "raylift:faultTolerance.storageClassName",
-                "required: the cluster has no default StorageClass",
-                hint=f"it has: {', '.join(facts.storage_classes) or 'none'};"
-                " or set gcsStorage: none",
-            )
-    ingress = config.ingress.ingress_class_name
-    if ingress and ingress not in facts.ingress_classes:
-        raise InputFailed.at(
-            "raylift:ingress.ingressClassName",
-            f"the cluster has no '{ingress}'",
-            hint=f"it has: {', '.join(facts.ingress_classes) or 'none'}",
+        instead = "set gcsStorage to none"
+        _check_storage_class(
+            "faultTolerance", storage.storage_class_name, info, instead
         )
+    if packages:
+        instead = "replace packageVolume with packages"
+        _check_storage_class(
+            "packageVolume", packages.storage_class_name, info, instead
+        )
+
+
+def _check_storage_class(
+    section: str, name: str | None, info: ClusterInfo, instead: str
+) -> None:
+    key = f"raylift:{section}.storageClassName"
+    if name and name not in info.storage_classes:
+        raise InvalidInput.at(
+            key,
+            f"the cluster has no StorageClass '{name}'",
+            hint=_one_of(info.storage_classes),
+        )
+    if not name and not info.default_storage_class:
+        raise InvalidInput.at(
+            key,
+            "required: the cluster has no default StorageClass",
+            hint=f"{_one_of(info.storage_classes)}, or {instead}",
+        )
+
+
+def _check_ingress_class(config: KubernetesConfig, info: ClusterInfo) -> None:
+    name = config.ingress.ingress_class_name
+    if name and name not in info.ingress_classes:
+        raise InvalidInput.at(
+            "raylift:ingress.ingressClassName",
+            f"the cluster has no IngressClass '{name}'",
+            hint=_one_of(info.ingress_classes),
+        )
+
+
+def _one_of(classes: Sequence[str]) -> str:
+    """Return a hint that lists the existing classes."""
+    return f"use one of: {', '.join(classes)}" if classes else "create one first"

@@ -1,108 +1,162 @@
-"""The Pulumi program inside a Kubernetes cluster: the operator and the Ray service.
+"""The Pulumi program of target `kubernetes`: namespace, KubeRay, Ray service, Ingress.
 
-Target `kubernetes` runs it alone, target `aws` its parts after its cluster. Everything
-is labelled with the stack's name, and nothing that was there before becomes its own.
+Target `aws` uses the same parts after creating its cluster. Every object carries the
+stack's label. Existing objects are never adopted.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pulumi
 import pulumi_kubernetes as kubernetes
 
-from infra.kubernetes.cluster import Cluster, namespace
-from infra.kubernetes.component import RayService, Wanted, redis_options, volume_of
-from infra.kubernetes.ingress import ingress, rules
-from infra.kubernetes.network_policy import Callers
-from infra.kubernetes.operator import operator
-from infra.kubernetes.ray_service import Place
+from raylift.infra.kubernetes.access import access
+from raylift.infra.kubernetes.description import describe
+from raylift.infra.kubernetes.ingress import ingress, rules
+from raylift.infra.kubernetes.network_policy import Callers
+from raylift.infra.kubernetes.object_scope import ObjectScope
+from raylift.infra.kubernetes.operator import operator
+from raylift.infra.kubernetes.package_store import PackageStore
+from raylift.infra.kubernetes.package_uri import packages_uri
+from raylift.infra.kubernetes.placement import EXISTS, Placement, namespace
+from raylift.infra.kubernetes.pod_template import PodSettings
+from raylift.infra.kubernetes.ray_service import (
+    RayService,
+    RayServiceArgs,
+    redis_options,
+    volume_of,
+)
+from raylift.infra.kubernetes.volume import Volume
+from raylift.infra.kubernetes.worker_groups import workers_of
 
 if TYPE_CHECKING:
-    from infra.kubernetes.config import Ingress, KubernetesConfig, RayOnKubernetes
-    from infra.kubernetes.facts import Facts
+    from collections.abc import Sequence
+
+    from pulumi import Input
+
+    from raylift.infra.kubernetes.cluster_info import ClusterInfo
+    from raylift.infra.kubernetes.config import Ingress, KubernetesConfig
+    from raylift.infra.kubernetes.ray_config import RayOnKubernetes
 
 
-def build(config: KubernetesConfig, stack: str, facts: Facts) -> dict[str, Any]:
-    """The program of target `kubernetes`; what the stack hands over.
-
-    The provider is bound to the cluster it first saw, not to a kubeconfig's text: a
-    new token in that file must not replace every object.
-    """
-    named = config.kubernetes
-    place = Place(stack, named.namespace, config.tags)
-    provider = kubernetes.Provider(
-        "kubernetes",
-        kubeconfig=named.kubeconfig,
-        # By name, so that a later delete does not follow the user to another cluster.
-        context=named.context or facts.context,
-        cluster_identifier=facts.uid or None,
-    )
-    cluster = Cluster(place, provider)
-    space = namespace(cluster) if facts.owns_namespace else None
-    operator_at = (
-        facts.operator.namespace if facts.operator else config.ray.operator.namespace
-    )
-    callers = Callers(
-        operator=operator_at,
-        api_server=config.network_policy.api_server_cidrs or facts.api_server,
-        serve=config.network_policy.serve_from,
-        metrics=config.network_policy.metrics_from,
-    )
-    installs = facts.operator is None and config.ray.operator.install is not False
+def build(config: KubernetesConfig, stack: str, info: ClusterInfo) -> dict[str, Any]:
+    """Register the resources of target `kubernetes` and return the stack's outputs."""
+    scope = ObjectScope(stack, config.kubernetes.namespace, config.tags)
+    cluster = Placement(scope, _provider(config, info))
+    space = namespace(cluster) if info.owns_namespace else None
+    installs = info.operator is None and config.ray.operator.install is not False
     release = operator(cluster, config.ray) if installs else None
+    after: list[pulumi.Resource] = [each for each in (space, release) if each]
+    callers = _callers(config, info)
+    if store := _package_store(cluster, config, info, callers, after=after):
+        after.append(store.server)
     service = RayService(
         cluster,
-        Wanted(
+        RayServiceArgs(
             ray=config.ray,
-            workers=config.workers(),
+            workers=workers_of(config),
             callers=callers,
-            volume=volume_of(config.fault_tolerance, facts.default_storage_class),
+            volume=volume_of(config.fault_tolerance, info.default_storage_class),
             redis=redis_options(config.fault_tolerance),
             policies=config.network_policy.enabled,
-            is_monitored=_is_monitored(config, facts),
+            is_monitored=_is_monitored(config, info),
         ),
-        after=[made for made in (space, release) if made],
+        after=after,
     )
     if config.ingress.type == "ingressClass":
         _ingress(cluster, config.ingress, service)
-    outputs = handed_over(config, stack, facts.uid)
-    return outputs | ({"packages": config.packages} if config.packages else {})
+    outputs = stack_outputs(config, stack, info.uid)
+    if uri := packages_uri(config, stack):
+        outputs["packages"] = uri
+    access(cluster, config.access, after=after)
+    describe(cluster, outputs, after=service.service)
+    return outputs
 
 
-def _is_monitored(config: KubernetesConfig, facts: Facts) -> bool:
-    """Whether Prometheus' operator is there and Prometheus may ask the pods."""
-    policy = config.network_policy
-    can_ask = bool(policy.metrics_from) or not policy.enabled
-    return (
-        config.observability.prometheus is not False
-        and facts.has_prometheus
-        and can_ask
+def _provider(config: KubernetesConfig, info: ClusterInfo) -> kubernetes.Provider:
+    """Register the provider of the cluster.
+
+    The context is explicit: a later delete must not use another cluster because the
+    current context changed. The cluster is identified by its UID instead of the text of
+    the kubeconfig: a new token in it must not replace every object.
+    """
+    return kubernetes.Provider(
+        "kubernetes",
+        kubeconfig=config.kubernetes.kubeconfig,
+        context=config.kubernetes.context or info.context,
+        cluster_identifier=info.uid or None,
+        # Otherwise, a changed output would replace the description of the stack, which
+        # would be missing in the meantime.
+        enable_config_map_mutable=True,
     )
 
 
-def handed_over(
+def _package_store(
+    cluster: Placement,
+    config: KubernetesConfig,
+    info: ClusterInfo,
+    callers: Callers,
+    *,
+    after: Sequence[pulumi.Resource],
+) -> PackageStore | None:
+    """Register the package store, if the stack file asks for one."""
+    wanted = config.package_volume
+    if wanted is None:
+        return None
+    name = wanted.storage_class_name or info.default_storage_class or ""
+    return PackageStore(
+        cluster,
+        PodSettings(cluster.scope, config.ray),
+        Volume(name, wanted.size),
+        callers if config.network_policy.enabled else None,
+        after=after,
+    )
+
+
+def _callers(config: KubernetesConfig, info: ClusterInfo) -> Callers:
+    policy, existing = config.network_policy, info.operator
+    return Callers(
+        operator=existing.namespace if existing else config.ray.operator.namespace,
+        api_server=policy.api_server_cidrs or info.api_server,
+        serve=policy.serve_from,
+        metrics=policy.metrics_from,
+    )
+
+
+def _is_monitored(config: KubernetesConfig, info: ClusterInfo) -> bool:
+    """Return whether the Prometheus Operator exists and may scrape the pods."""
+    policy = config.network_policy
+    can_scrape = bool(policy.metrics_from) or not policy.enabled
+    is_enabled = config.observability.prometheus is not False
+    return is_enabled and info.has_prometheus and can_scrape
+
+
+def stack_outputs(
     config: RayOnKubernetes,
     stack: str,
-    cluster: Any,  # noqa: ANN401 text, or an Output of it
+    cluster_id: Input[str],
 ) -> dict[str, Any]:
-    """The stack's outputs; `version` is that of this list of keys."""
+    """Return the stack's outputs; `version` is the version of their format."""
     return {
         "version": 1,
         "stack": stack,
+        "project": pulumi.get_project(),
         "target": config.target,
-        "cluster": cluster,
+        "cluster": cluster_id,
         "namespace": config.kubernetes.namespace,
         "rayVersion": config.ray.version,
         "serveService": f"{stack}-serve",
     }
 
 
-def _ingress(cluster: Cluster, wanted: Ingress, service: RayService) -> None:
+def _ingress(cluster: Placement, config: Ingress, service: RayService) -> None:
     spec: dict[str, Any] = {
-        "ingressClassName": wanted.ingress_class_name,
-        "rules": rules(cluster.place, wanted.host),
+        "ingressClassName": config.ingress_class_name,
+        "rules": rules(cluster.scope, config.host),
     }
-    if wanted.tls_secret_name:
-        hosts = [wanted.host] if wanted.host else []
-        spec["tls"] = [{"hosts": hosts, "secretName": wanted.tls_secret_name}]
-    ingress(cluster, spec, wanted.annotations, depends_on=[service.service])
+    if config.tls_secret_name:
+        hosts = [config.host] if config.host else []
+        spec["tls"] = [{"hosts": hosts, "secretName": config.tls_secret_name}]
+    annotations = EXISTS | config.annotations
+    ingress(cluster, spec, annotations, depends_on=[service.service])

@@ -1,7 +1,7 @@
-"""Pure: a stack's Ray settings → the RayService object, without its applications.
+"""The component `RayService`: a RayService object and its dependent objects.
 
-`spec.serveConfigV2` is never in it: `raylift deploy` alone owns that field. Nor are
-`replicas` of a worker group, which Ray's autoscaler owns.
+These are service accounts, network policies, the serve Service, the Secret with
+environment variables, the GCS volume, disruption budgets and the PodMonitor.
 """
 
 from __future__ import annotations
@@ -9,330 +9,235 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from infra.kubernetes.gpu import GPU_RESOURCE
-from raylift.ray_service import (
-    DASHBOARD_PORT,
-    METRICS_PORT,
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pulumi import ComponentResource, CustomTimeouts, Output, ResourceOptions
+
+from raylift.infra.kubernetes.manifest import ray_service
+from raylift.infra.kubernetes.network_policy import Callers, network_policies
+from raylift.infra.kubernetes.object_scope import GROUP_LABEL
+from raylift.infra.kubernetes.placement import EXISTS, OVERWRITE
+from raylift.infra.kubernetes.pod_template import PodSettings, Storage
+from raylift.infra.kubernetes.volume import Volume
+from raylift.ray_service_client import (
+    CLUSTER_LABEL,
     SERVE_PORT,
     STACK_LABEL,
     TYPE_LABEL,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from infra.kubernetes.config import Ray
-    from infra.kubernetes.workers import Taint, Worker
-
-GCS_PORT = 6379
-GROUP_LABEL = "raylift.io/worker-group"
-_MIB = 1 << 20
-_USER = 1000  # of rayproject/ray
-_GCS = "/mnt/gcs"
-# Where a client in a pod looks for its credentials, and the ConfigMap of Kubernetes'
-# own that has the API server's certificate in every namespace.
-_CREDENTIALS = "/var/run/secrets/kubernetes.io/serviceaccount"
-_ROOT_CA = "kube-root-ca.crt"
-_TOKEN_SECONDS = 3600  # the kubelet renews it
-# Endpoints of a pod that ends are taken out by then, so nothing new comes in.
-_LEAVE_SECONDS, _GRACE_SECONDS = 10, 60
-# Raylets wait this long for a head that comes back; 60 s is Ray's default.
-_RECONNECT = {"RAY_gcs_rpc_server_reconnect_timeout_s": "600"}
+    from raylift.infra.kubernetes.placement import Placement
+    from raylift.infra.kubernetes.ray_config import FaultTolerance, Ray
+    from raylift.infra.kubernetes.worker_groups import ResolvedWorkerGroup
 
 
 @dataclass(frozen=True, slots=True)
-class Storage:
-    """Where the GCS keeps its state: a claim, a Redis, or (both empty) its memory.
+class RayServiceArgs:
+    """Arguments of the component: Ray, workers, storage and callers.
 
-    `claim` is the name of a PersistentVolumeClaim, `redis` KubeRay's
-    `gcsFaultToleranceOptions`; either may be an Output.
+    `volume` holds the state of the GCS; `redis` is KubeRay's
+    `gcsFaultToleranceOptions`. Without `policies`, no network policy is created.
     """
 
-    claim: Any = None
-    redis: Mapping[str, Any] | None = None
+    ray: Ray
+    workers: Sequence[ResolvedWorkerGroup]
+    callers: Callers
+    volume: Volume | None = None
+    redis: dict[str, Any] | None = None
+    policies: bool = True
+    is_monitored: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which object: the stack's name, its namespace, and labels of the user's."""
+class RayService(ComponentResource):
+    """The Ray service of a stack and its dependent objects."""
 
-    stack: str
-    namespace: Any
-    labels: Mapping[str, str]
+    def __init__(
+        self,
+        cluster: Placement,
+        args: RayServiceArgs,
+        *,
+        after: Sequence[pulumi.Resource],
+    ) -> None:
+        """Register the component and its children.
 
+        They are created after the resources in `after` and deleted before them.
+        """
+        super().__init__("raylift:kubernetes:RayService", cluster.scope.stack)
+        self._cluster, self._args = cluster, args
+        self._after = [*after, *cluster.ready]
+        before = [*self._accounts(), *self._policies(), self._service()]
+        claim = self._claim(args.volume) if args.volume else None
+        self.service = self._ray_service(self._secret(), claim, before)
+        self._budgets()
+        if args.is_monitored:
+            self._monitor()
+        self.register_outputs({})
 
-def ray_service(
-    place: Place,
-    ray: Ray,
-    workers: Sequence[Worker],
-    storage: Storage,
-    *,
-    secret: Any = None,  # noqa: ANN401 a name, or an Output of one
-) -> dict[str, Any]:
-    """The RayService of a stack.
+    def _options(self, **options: Any) -> ResourceOptions:  # noqa: ANN401 arguments of ResourceOptions
+        options.setdefault("depends_on", self._after)
+        return self._cluster.options(self, **options)
 
-    `secret` names the Secret whose keys become environment variables of every pod.
-    """
-    return {
-        "apiVersion": "ray.io/v1",
-        "kind": "RayService",
-        "metadata": {
-            "name": place.stack,
-            "namespace": place.namespace,
-            "labels": labels(place),
-        },
-        "spec": {
-            "excludeHeadPodFromServeSvc": True,
-            "upgradeStrategy": {"type": "NewCluster"},
-            "rayClusterConfig": ray_cluster(
-                place, ray, workers, storage, secret=secret
-            ),
-        },
-    }
+    def _accounts(self) -> list[pulumi.Resource]:
+        """Register a service account each for the head and the workers.
 
-
-def ray_cluster(
-    place: Place,
-    ray: Ray,
-    workers: Sequence[Worker],
-    storage: Storage,
-    *,
-    secret: Any = None,  # noqa: ANN401 as above
-) -> dict[str, Any]:
-    """`rayClusterConfig`: a change of it makes KubeRay raise a second cluster."""
-    cluster: dict[str, Any] = {
-        "rayVersion": ray.version,
-        "authOptions": {"mode": "token"},
-        "enableInTreeAutoscaling": True,
-        "autoscalerOptions": _autoscaler(ray),
-        "headGroupSpec": _head(place, ray, storage, secret),
-        "workerGroupSpecs": [
-            _group(place, ray, worker, storage, secret) for worker in workers
-        ],
-    }
-    if storage.redis is not None:
-        cluster["gcsFaultToleranceOptions"] = dict(storage.redis)
-    return cluster
-
-
-def labels(place: Place) -> dict[str, str]:
-    """Labels of every object of a stack; by them `delete` finds what is left."""
-    return {
-        **place.labels,
-        "app.kubernetes.io/managed-by": "raylift",
-        "app.kubernetes.io/part-of": "raylift",
-        STACK_LABEL: place.stack,
-    }
-
-
-def image_of(ray: Ray, *, gpu: bool) -> str:
-    """The image of a pod: Ray's own of that version, with CUDA where it has a GPU."""
-    return ray.image or f"rayproject/ray:{ray.version}-py311{'-gpu' if gpu else ''}"
-
-
-def _autoscaler(ray: Ray) -> dict[str, Any]:
-    return {
-        "version": "v2",
-        "idleTimeoutSeconds": ray.autoscaling.idle_timeout,
-        "upscalingMode": ray.autoscaling.upscaling_mode,
-        "resources": _sized({"cpu": "200m", "memory": "512Mi"}),
-        "securityContext": _hardened(),
-        "volumeMounts": [
-            {"name": "credentials", "mountPath": _CREDENTIALS, "readOnly": True}
-        ],
-    }
-
-
-def _credentials() -> dict[str, Any]:
-    """The API server's token, which of all containers only the autoscaler mounts."""
-    token = {"path": "token", "expirationSeconds": _TOKEN_SECONDS}
-    authority = {"key": "ca.crt", "path": "ca.crt"}
-    sources = [
-        {"serviceAccountToken": token},
-        {"configMap": {"name": _ROOT_CA, "items": [authority]}},
-    ]
-    return {"name": "credentials", "projected": {"sources": sources}}
-
-
-def _head(place: Place, ray: Ray, storage: Storage, secret: object) -> dict[str, Any]:
-    head = ray.head
-    size = _sized({"cpu": _cpus(head.num_cpus), "memory": quantity(head.memory)})
-    environment = dict(ray.env)
-    if storage.claim is not None:
-        environment |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": _GCS}
-    ports = {
-        "gcs-server": GCS_PORT,
-        "dashboard": DASHBOARD_PORT,
-        "serve": SERVE_PORT,
-        "metrics": METRICS_PORT,
-    }
-    container = {
-        "name": "ray-head",
-        "image": image_of(ray, gpu=False),
-        "imagePullPolicy": "IfNotPresent",
-        "ports": _ports(ports),
-        "resources": size,
-        "securityContext": _hardened(),
-        **_environment(environment, secret),
-    }
-    volumes = [_credentials()]
-    if storage.claim is not None:
-        # One folder for each cluster: a new one must not take up an old one's state.
-        container["volumeMounts"] = [
-            {"name": "gcs", "mountPath": _GCS, "subPathExpr": "$(RAY_CLUSTER_NAME)"}
+        The autoscaler in the head's pod creates and deletes pods.
+        """
+        return [
+            kubernetes.core.v1.ServiceAccount(
+                f"{role}-account",
+                metadata=self._cluster.metadata(role),
+                automount_service_account_token=False,
+                opts=self._options(),
+            )
+            for role in ("head", "worker")
         ]
-        claim = {"claimName": storage.claim}
-        volumes.append({"name": "gcs", "persistentVolumeClaim": claim})
-    spec = _pod(ray, container, volumes, account=f"{place.stack}-head")
-    spec |= _scheduling(head)
-    if storage.claim is not None:
-        spec["affinity"] = _beside_the_other(place)
-    return {
-        "rayStartParams": {"num-cpus": "0", "dashboard-host": "0.0.0.0"},  # noqa: S104 a pod's own network; token on, and the policy closes it
-        "template": {"metadata": {"labels": labels(place)}, "spec": spec},
-    }
+
+    def _policies(self) -> list[pulumi.Resource]:
+        if not self._args.policies:
+            return []
+        scope = self._cluster.scope
+        return [
+            kubernetes.networking.v1.NetworkPolicy(
+                f"{body['metadata']['name'].removeprefix(f'{scope.stack}-')}-policy",
+                metadata=body["metadata"],
+                spec=body["spec"],
+                opts=self._options(),
+            )
+            for body in network_policies(scope, self._args.callers)
+        ]
+
+    def _service(self) -> kubernetes.core.v1.Service:
+        """Register the Service that routes to the ready workers of all Ray clusters.
+
+        KubeRay's own Service switches to a new cluster before its workers are ready,
+        and requests fail until then.
+        """
+        port = {"name": "serve", "port": SERVE_PORT, "targetPort": SERVE_PORT}
+        workers = {STACK_LABEL: self._cluster.scope.stack, TYPE_LABEL: "worker"}
+        spec: Any = {"selector": workers, "ports": [port]}
+        return kubernetes.core.v1.Service(
+            "serve",
+            metadata=self._cluster.metadata("serve", annotations=EXISTS),
+            spec=spec,
+            opts=self._options(),
+        )
+
+    def _secret(self) -> kubernetes.core.v1.Secret | None:
+        """Register a Secret with environment variables, if there are any.
+
+        Pulumi generates its name. A changed value therefore creates another Secret, the
+        RayService changes, and KubeRay starts pods with the new value.
+        """
+        secret = self._args.ray.secret_env
+        if not secret:
+            return None
+        metadata = self._cluster.metadata()
+        del metadata["name"]
+        return kubernetes.core.v1.Secret(
+            f"{self._cluster.scope.stack}-env",
+            metadata=metadata,
+            immutable=True,
+            string_data={name: Output.secret(value) for name, value in secret.items()},
+            opts=self._options(),
+        )
+
+    def _claim(self, volume: Volume) -> kubernetes.core.v1.PersistentVolumeClaim:
+        """Register a volume for the state of the GCS; each cluster has a directory."""
+        return kubernetes.core.v1.PersistentVolumeClaim(
+            "gcs",
+            metadata=self._cluster.metadata("gcs", annotations=EXISTS),
+            spec=volume.claim(),
+            opts=self._options(),
+        )
+
+    def _ray_service(
+        self,
+        secret: kubernetes.core.v1.Secret | None,
+        claim: kubernetes.core.v1.PersistentVolumeClaim | None,
+        before: list[pulumi.Resource],
+    ) -> kubernetes.apiextensions.CustomResource:
+        args = self._args
+        settings = PodSettings(
+            self._cluster.scope,
+            args.ray,
+            Storage(claim.metadata["name"] if claim else None, args.redis),
+            secret.metadata["name"] if secret else None,
+        )
+        body = ray_service(settings, args.workers)
+        return kubernetes.apiextensions.CustomResource(
+            "ray-service",
+            api_version=body["apiVersion"],
+            kind=body["kind"],
+            metadata={**body["metadata"], "annotations": OVERWRITE},
+            spec=body["spec"],
+            opts=self._options(
+                depends_on=[*before, *self._after],
+                custom_timeouts=CustomTimeouts(
+                    create="20m", update="20m", delete="10m"
+                ),
+            ),
+        )
+
+    def _budgets(self) -> None:
+        """Register the numbers of pods that must stay when nodes are drained.
+
+        A head without durable state must stay. Of the workers that the autoscaler
+        always keeps, all but one must stay. A budget of pods whose controller has no
+        scale subresource must state the number that stays; otherwise, Kubernetes allows
+        no eviction (kubernetes: pkg/controller/disruption/disruption.go).
+        """
+        scope, args = self._cluster.scope, self._args
+        is_durable = args.volume is not None or args.redis is not None
+        workers = sum(group.min_replicas * group.num_of_hosts for group in args.workers)
+        staying = {"head": 0 if is_durable else 1, "worker": max(workers - 1, 0)}
+        for role, number in staying.items():
+            if not number:
+                continue
+            selected = {STACK_LABEL: scope.stack, TYPE_LABEL: role}
+            spec: Any = {
+                "minAvailable": number,
+                "selector": {"matchLabels": selected},
+            }
+            kubernetes.policy.v1.PodDisruptionBudget(
+                f"{role}-budget",
+                metadata=self._cluster.metadata(role),
+                spec=spec,
+                opts=self._options(),
+            )
+
+    def _monitor(self) -> None:
+        """Register a PodMonitor for the Prometheus Operator to scrape Ray's metrics."""
+        scope = self._cluster.scope
+        kubernetes.apiextensions.CustomResource(
+            "monitor",
+            api_version="monitoring.coreos.com/v1",
+            kind="PodMonitor",
+            metadata=self._cluster.metadata(),
+            spec={
+                "selector": {"matchLabels": {STACK_LABEL: scope.stack}},
+                "podMetricsEndpoints": [{"port": "metrics"}],
+                "podTargetLabels": [CLUSTER_LABEL, TYPE_LABEL, GROUP_LABEL],
+            },
+            opts=self._options(),
+        )
 
 
-def _group(
-    place: Place, ray: Ray, worker: Worker, storage: Storage, secret: object
-) -> dict[str, Any]:
-    group: dict[str, Any] = {
-        "groupName": worker.name,
-        "minReplicas": worker.min_replicas,
-        "maxReplicas": worker.max_replicas,
-        "numOfHosts": worker.num_of_hosts,
-        "rayStartParams": {},
-        "template": _worker(place, ray, worker, storage, secret),
-    }
-    if worker.idle_timeout is not None:
-        group["idleTimeoutSeconds"] = worker.idle_timeout
-    if worker.pool.labels:
-        group["labels"] = worker.pool.labels
-    if worker.pool.resources:
-        group["resources"] = {k: f"{v:g}" for k, v in worker.pool.resources.items()}
-    return group
+def volume_of(storage: FaultTolerance, default: str | None) -> Volume | None:
+    """Return the volume for the GCS; `default` is the default StorageClass."""
+    if storage.gcs_storage != "rocksdb":
+        return None
+    return Volume(storage.storage_class_name or default or "", storage.size)
 
 
-def _worker(
-    place: Place, ray: Ray, worker: Worker, storage: Storage, secret: object
-) -> dict[str, Any]:
-    size = {"cpu": _cpus(worker.num_cpus), "memory": quantity(worker.memory)}
-    if worker.num_gpus:
-        size[GPU_RESOURCE] = str(worker.num_gpus)
-    lasting = storage.claim is not None or storage.redis is not None
-    container = {
-        "name": "ray-worker",
-        "image": image_of(ray, gpu=bool(worker.num_gpus)),
-        "imagePullPolicy": "IfNotPresent",
-        "ports": _ports({"serve": SERVE_PORT, "metrics": METRICS_PORT}),
-        "resources": _sized(size),
-        "securityContext": _hardened(),
-        "readinessProbe": _serves(),
-        "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(_LEAVE_SECONDS)]}}},
-        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108 the pod's own
-        **_environment({**(_RECONNECT if lasting else {}), **ray.env}, secret),
-    }
-    shared = quantity(int(worker.memory * 0.3))  # Ray's object store takes 30 %
-    shm = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared}}
-    spec = _pod(ray, container, [shm], account=f"{place.stack}-worker")
-    spec |= _scheduling(worker.pool)
-    if worker.pool.runtime_class:  # such as nvidia, on k3s, RKE2 and Talos
-        spec["runtimeClassName"] = worker.pool.runtime_class
-    return {
-        "metadata": {"labels": {**labels(place), GROUP_LABEL: worker.name}},
-        "spec": spec,
-    }
-
-
-def _pod(
-    ray: Ray, container: dict[str, Any], volumes: list[dict[str, Any]], *, account: str
-) -> dict[str, Any]:
-    return {
-        "serviceAccountName": account,
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "restartPolicy": "Never",  # the autoscaler's version 2 asks for it
-        "terminationGracePeriodSeconds": _GRACE_SECONDS,
-        "securityContext": {
-            "fsGroup": _USER,
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "imagePullSecrets": [{"name": name} for name in ray.image_pull_secrets],
-        "containers": [container],
-        "volumes": volumes,
-    }
-
-
-def _scheduling(where: Any) -> dict[str, Any]:  # noqa: ANN401 a Head or a Pool
-    return {
-        "nodeSelector": dict(where.node_selector),
-        "tolerations": [_toleration(taint) for taint in where.tolerations],
-    }
-
-
-def _toleration(taint: Taint) -> dict[str, str]:
-    toleration = {"key": taint.key}
-    toleration["operator"] = "Exists" if taint.value is None else "Equal"
-    if taint.value is not None:
-        toleration["value"] = taint.value
-    if taint.effect is not None:
-        toleration["effect"] = taint.effect
-    return toleration
-
-
-def _beside_the_other(place: Place) -> dict[str, Any]:
-    """A head on the node of the head before it: their volume is on one node at a time.
-
-    The first head may go anywhere: a pod that fits its own term needs no other.
-    """
-    same = {"matchLabels": {STACK_LABEL: place.stack, TYPE_LABEL: "head"}}
-    term = {"labelSelector": same, "topologyKey": "kubernetes.io/hostname"}
-    return {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
-
-
-def _serves() -> dict[str, Any]:
-    """Whether this pod's Serve proxy takes requests; a dead one is out after 4 s."""
-    return {
-        "httpGet": {"path": "/-/healthz", "port": SERVE_PORT},
-        "periodSeconds": 2,
-        "timeoutSeconds": 2,
-        "failureThreshold": 2,
-    }
-
-
-def _environment(values: Mapping[str, str], secret: object) -> dict[str, Any]:
-    env = [{"name": name, "value": value} for name, value in values.items()]
-    found: dict[str, Any] = {"env": env} if env else {}
-    if secret is not None:
-        found["envFrom"] = [{"secretRef": {"name": secret}}]
-    return found
-
-
-def _hardened() -> dict[str, Any]:
-    return {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "runAsNonRoot": True,
-        "runAsUser": _USER,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-
-
-def _ports(named: Mapping[str, int]) -> list[dict[str, Any]]:
-    return [{"name": name, "containerPort": port} for name, port in named.items()]
-
-
-def _sized(size: Mapping[str, str]) -> dict[str, Any]:
-    """Ray plans with the limits, the scheduler with the requests; they agree."""
-    return {"requests": dict(size), "limits": dict(size)}
-
-
-def _cpus(number: float) -> str:
-    return f"{number:g}" if number == int(number) else f"{int(number * 1000)}m"
-
-
-def quantity(size: int) -> str:
-    """Bytes as Kubernetes writes them."""
-    return f"{size // _MIB}Mi"
+def redis_options(storage: FaultTolerance) -> dict[str, Any] | None:
+    """Return KubeRay's `gcsFaultToleranceOptions` for an existing Redis."""
+    if storage.gcs_storage != "redis":
+        return None
+    options: dict[str, Any] = {"redisAddress": storage.redis_address}
+    if secret := storage.redis_password:
+        reference = {"name": secret.name, "key": secret.key}
+        options["redisPassword"] = {"valueFrom": {"secretKeyRef": reference}}
+    return options

@@ -1,14 +1,14 @@
-"""Which ports a local stack uses: a block of its own below the ephemeral range."""
+"""Ports of a local stack: one block per stack, below the ephemeral range."""
 
 from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
 
-from raylift.errors import CannotWork
+from raylift.errors import FailedPrecondition
 
 _BLOCK = 1000
-_BLOCKS = range(20000, 32000, _BLOCK)  # the kernel gives out 32768 and up by itself
+_BLOCKS = range(20000, 32000, _BLOCK)  # the kernel assigns ports from 32768
 _PER_NODE = 10
 MAX_NODES = 40
 _INGRESS = 20 + _PER_NODE * MAX_NODES
@@ -17,7 +17,11 @@ _GRPC_INGRESS = (_INGRESS + _BLOCK) // 2
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """`base` is the first port of the block; `serve` and `grpc` are the user's."""
+    """The ports of one stack.
+
+    `base` is the first port of its block. `serve` and `grpc` are the ports that users
+    send requests to, outside the block.
+    """
 
     base: int
     serve: int
@@ -25,7 +29,7 @@ class Ports:
 
     @property
     def gcs(self) -> int:
-        """Ray's control store; a stack that runs always holds it."""
+        """The GCS, Ray's control store; in use while the stack runs."""
         return self.base
 
     @property
@@ -34,63 +38,63 @@ class Ports:
         return self.base + 1
 
     def of_node(self, index: int) -> range:
-        """The ten ports of the node with that index; the head is 0."""
+        """Return the ten ports of the node with this index; the head's is 0."""
         first = self.base + 10 + _PER_NODE * index
         return range(first, first + _PER_NODE)
 
     @property
     def ingress(self) -> range:
-        """Where replicas listen for HAProxy."""
+        """Ports of the replicas' HTTP servers, for HAProxy."""
         return range(self.base + _INGRESS, self.base + _GRPC_INGRESS)
 
     @property
     def grpc_ingress(self) -> range:
-        """The same for gRPC."""
+        """Ports of the replicas' gRPC servers, for HAProxy."""
         return range(self.base + _GRPC_INGRESS, self.base + _BLOCK)
 
 
 def choose(*, serve: int | None, grpc: int | None) -> Ports:
-    """Free ports for a new stack; the caller holds the machine-wide lock.
+    """Return free ports for a new stack; the caller must hold the machine-wide lock.
 
     Args:
-        serve: The HTTP port the user asked for. None takes 8000 in the first block,
-            8001 in the second …: a stack that serves nothing yet holds its block,
-            but not yet this port.
-        grpc: The same for gRPC, from 9000.
+        serve: The HTTP port from the stack file. None means 8000 in the first block,
+            8001 in the second, and so on, because a stack without applications uses its
+            block, but not this port.
+        grpc: The gRPC port from the stack file. None means 9000, 9001, and so on.
 
     Raises:
-        CannotWork: a port that was asked for is taken, or no block is free.
+        FailedPrecondition: A port from the stack file is in use, or no block is free.
     """
     if serve is not None and not is_free(serve):
-        raise _taken(serve, "serve.port")
+        raise _in_use(serve, "raylift:serve.port")
     if grpc is not None and not is_free(grpc):
-        raise _taken(grpc, "serve.grpcPort")
+        raise _in_use(grpc, "raylift:serve.grpcPort")
     for index, base in enumerate(_BLOCKS):
         ports = Ports(base, serve or 8000 + index, grpc or 9000 + index)
         needed = (*range(base, base + 30), ports.serve, ports.grpc)
         if all(is_free(port) for port in needed):
             return ports
-    raise CannotWork(
+    raise FailedPrecondition(
         f"no free block of ports between {_BLOCKS.start} and {_BLOCKS.stop}",
-        hint="end a local stack that is not needed: raylift delete -s NAME",
+        hint="run `raylift delete -s STACK` for a local stack that you no longer need",
     )
 
 
 def check_free(ports: Ports) -> None:
-    """Refuse to start where somebody else took a port of the stack meanwhile.
+    """Raise an error if another process uses a port of a stopped stack.
 
     Raises:
-        CannotWork: naming the port.
+        FailedPrecondition: The error names the port and its user.
     """
     for port in (ports.gcs, ports.dashboard):
         if not is_free(port):
-            raise _taken(port, "this stack's own")
+            raise _in_use(port)
     if not is_free(ports.serve):
-        raise _taken(ports.serve, "serve.port")
+        raise _in_use(ports.serve, "raylift:serve.port")
 
 
 def is_free(port: int) -> bool:
-    """Whether nothing listens there, on any address."""
+    """Return whether no process listens on a port, on any address."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -101,21 +105,25 @@ def is_free(port: int) -> bool:
 
 
 def is_open(port: int) -> bool:
-    """Whether something accepts connections on this machine's loopback."""
+    """Return whether a process accepts connections on a loopback port."""
     with socket.socket() as probe:
         probe.settimeout(0.2)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _taken(port: int, what: str) -> CannotWork:
-    holder = _holder(port)
-    return CannotWork(
-        f"port {port} ({what}) is taken{f' by {holder}' if holder else ''}",
-        hint="end that process, or set another raylift:serve.port in the stack file",
+def _in_use(port: int, key: str = "") -> FailedPrecondition:
+    user = _listener(port)
+    return FailedPrecondition(
+        f"port {port} ({key or 'reserved for this stack'}) is in use"
+        f"{f' by {user}' if user else ''}",
+        hint=f"stop that process, or set {key} to another port in the stack file"
+        if key
+        else "stop that process",
     )
 
 
-def _holder(port: int) -> str:
+def _listener(port: int) -> str:
+    """Return the process that listens on a port, or "" if it cannot be determined."""
     import psutil
 
     try:

@@ -1,8 +1,8 @@
-"""The processes of a stack, found by a mark in their environment.
+"""The processes of a stack, identified by a variable in their environment.
 
-No pid is ever written down: a mark that every Ray process inherits cannot go stale
-by a crash, a reboot or a reused pid, and it finds what a killed `raylift up` had
-started but not yet recorded.
+All Ray processes inherit the variable. Unlike a file with PIDs, it cannot become stale
+through a crash, a reboot or a reused PID, and it also identifies processes started by
+an interrupted `raylift up`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ _LEADERLESS_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class NodeProcess:
-    """A process of a stack and the node it belongs to."""
+    """A process of a stack, and the node that it belongs to."""
 
     node: str
     process: psutil.Process
 
     @property
     def is_leader(self) -> bool:
-        """Whether this is the `ray start --block` that the node's others hang on."""
+        """Whether this is the node's `ray start --block`.
+
+        When it exits, it stops the node's other processes.
+        """
         import psutil
 
         try:
@@ -45,14 +48,14 @@ class NodeProcess:
 
 
 def find(state_dir: Path) -> list[NodeProcess]:
-    """Every living process of the stack whose state lies in `state_dir`."""
-    import psutil  # a fifth of what `raylift status` would take, and it needs it rarely
+    """Return all running processes of the stack whose state is in `state_dir`."""
+    import psutil  # a fifth of the time of `raylift status`, which rarely needs it
 
     found = []
     for process in psutil.process_iter():
         try:
             environment = process.environ()
-        except (psutil.Error, OSError):  # gone meanwhile, or somebody else's
+        except (psutil.Error, OSError):  # it has exited, or belongs to another user
             continue
         if environment.get(STACK_MARK) == str(state_dir):
             found.append(NodeProcess(environment.get(NODE_MARK, ""), process))
@@ -60,18 +63,19 @@ def find(state_dir: Path) -> list[NodeProcess]:
 
 
 def leaders(processes: Iterable[NodeProcess]) -> dict[str, float]:
-    """Nodes that run, and for how many seconds."""
-    found = {}
-    for process in processes:
-        if process.is_leader:
-            found[process.node] = time.time() - process.process.create_time()
-    return found
+    """Return the running nodes and their uptime in seconds."""
+    now = time.time()
+    return {
+        process.node: now - process.process.create_time()
+        for process in processes
+        if process.is_leader
+    }
 
 
 def start(
     argv: list[str], *, environment: dict[str, str], cwd: Path, log: Path
 ) -> subprocess.Popen[bytes]:
-    """Start a node in a session of its own, so that no Ctrl-C of ours reaches it."""
+    """Start a node in a new session, which Ctrl-C does not reach."""
     with log.open("wb") as stream:
         return subprocess.Popen(
             argv,
@@ -81,8 +85,8 @@ def start(
             stdout=stream,
             stderr=stream,
             start_new_session=True,
-            # A shell's `cmd &` hands on an ignored SIGINT; `ray start --block` would
-            # then never react to the signal that ends it fastest.
+            # Processes that a shell starts with `&` ignore SIGINT, and their children
+            # inherit that. SIGINT is the signal that stops `ray start --block` fastest.
             preexec_fn=_default_sigint,  # noqa: PLW1509 no threads run at this point
         )
 
@@ -92,42 +96,45 @@ def _default_sigint() -> None:
 
 
 def stop(state_dir: Path, nodes: set[str] | None = None) -> list[NodeProcess]:
-    """End the stack's processes (of these nodes, or all); returns what would not go.
+    """Stop the processes of these nodes, or of all; return those still running.
 
-    SIGINT to the leaders ends Ray in about 2 s (SIGTERM: 32 s, measured on 2.60);
-    SIGKILL to whatever is left after that.
+    SIGINT to the leaders stops Ray in about 2 s (SIGTERM: 32 s; measured with Ray
+    2.60). Processes that are still running after 10 s receive SIGKILL.
     """
 
-    def ours() -> list[NodeProcess]:
+    def running() -> list[NodeProcess]:
         return [p for p in find(state_dir) if nodes is None or p.node in nodes]
 
-    _signal([p for p in ours() if p.is_leader], signal.SIGINT)
-    left = _wait_gone(ours, seconds=10)
-    if left:
-        _signal(left, signal.SIGKILL)
-        left = _wait_gone(ours, seconds=5)
-    return left
+    _signal([p for p in running() if p.is_leader], signal.SIGINT)
+    remaining = _wait_until_ended(running, seconds=10)
+    if remaining:
+        _signal(remaining, signal.SIGKILL)
+        remaining = _wait_until_ended(running, seconds=5)
+    return remaining
 
 
 def _signal(processes: Iterable[NodeProcess], number: signal.Signals) -> None:
     import psutil
 
-    for found in processes:
+    for each in processes:
         try:
-            found.process.send_signal(number)  # checks the start time, not only the pid
+            each.process.send_signal(number)  # compares the start time and the PID
         except psutil.Error:
             continue
 
 
-def _wait_gone(
-    ours: Callable[[], list[NodeProcess]], *, seconds: float
+def _wait_until_ended(
+    running: Callable[[], list[NodeProcess]], *, seconds: float
 ) -> list[NodeProcess]:
-    """What is left after so many seconds, or soon after nobody is left to end it."""
-    began = time.monotonic()
-    while left := ours():
-        waited = time.monotonic() - began
-        has_leader = any(found.is_leader for found in left)
+    """Wait until all processes have exited; return those still running after `seconds`.
+
+    If no leader is left to stop them, the wait is at most 3 s.
+    """
+    start = time.monotonic()
+    while remaining := running():
+        waited = time.monotonic() - start
+        has_leader = any(process.is_leader for process in remaining)
         if waited >= (seconds if has_leader else min(seconds, _LEADERLESS_SECONDS)):
             break
         time.sleep(0.05)
-    return left
+    return remaining

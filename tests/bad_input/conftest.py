@@ -1,4 +1,4 @@
-"""A small project in a folder of its own, and the command line run inside it."""
+"""A small project in a temporary directory, and commands that run in it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
-from infra.local import processes
+from raylift.cli.main import app
+from raylift.infra.local import processes
 
 GOOD = {
     "Pulumi.yaml": "name: t\nruntime: python\n",
@@ -24,8 +24,8 @@ GOOD = {
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a command said."""
+class Result:
+    """The result of a command."""
 
     code: int
     errors: list[str]
@@ -34,14 +34,14 @@ class Told:
 
 
 class Project:
-    """Files in a folder; a command that runs there may neither write nor connect."""
+    """A project directory in which commands must neither write nor connect."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.write(**GOOD)
 
     def write(self, **files: str | bytes | None) -> Project:
-        """Write files by their names; None takes one away."""
+        """Write files by name; None deletes a file."""
         for name, content in files.items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,34 +52,34 @@ class Project:
                 path.write_bytes(data)
         return self
 
-    def run(self, *arguments: str) -> Told:
-        """Run a command; its stderr is error and hint lines and nothing else."""
+    def run(self, *arguments: str) -> Result:
+        """Run a command, whose stderr has only error and hint lines."""
         before = Path.cwd()
         os.chdir(self.folder)
-        there = self._files()
+        files = self._files()
         try:
-            result = CliRunner().invoke(app, list(arguments))
+            outcome = CliRunner().invoke(app, list(arguments))
         finally:
             os.chdir(before)
-        assert result.exception is None or isinstance(result.exception, SystemExit)
-        assert self._files() == there
-        lines = result.stderr.splitlines()
-        told = Told(
-            result.exit_code,
+        assert outcome.exception is None or isinstance(outcome.exception, SystemExit)
+        assert self._files() == files
+        lines = outcome.stderr.splitlines()
+        result = Result(
+            outcome.exit_code,
             [line[7:] for line in lines if line.startswith("error: ")],
             [line[7:] for line in lines if line.startswith(" hint: ")],
-            result.stdout,
+            outcome.stdout,
         )
-        assert len(told.errors) + len(told.hints) == len(lines), result.stderr
-        return told
+        assert len(result.errors) + len(result.hints) == len(lines), outcome.stderr
+        return result
 
     def refused(self, *arguments: str, code: int = 2) -> list[str]:
-        """The errors of a command that must end with this code, having done nothing."""
-        told = self.run(*arguments)
-        assert told.code == code, told
-        assert told.errors
-        assert told.stdout == ""
-        return told.errors
+        """Return the errors of a command that must fail with this code."""
+        result = self.run(*arguments)
+        assert result.code == code, result
+        assert result.errors
+        assert result.stdout == ""
+        return result.errors
 
     def _files(self) -> list[str]:
         return sorted(str(path) for path in self.folder.rglob("*"))

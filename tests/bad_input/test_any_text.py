@@ -1,4 +1,4 @@
-"""2,000 texts that look like YAML: each is read, or refused with a place."""
+"""2,000 texts that look like YAML: each is read or rejected with a location."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.stack_file import load_stack_file
-from raylift.errors import InputFailed
-from serve_runtime import config as serve_config
+from raylift.errors import InvalidInput
+from raylift.infra.config.loader import load_stack_file
+from raylift.serve_runtime.serve_config import config as serve_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("texts")
 
 
-@settings(max_examples=2000, deadline=2000)
+@settings(max_examples=2000)
 @given(text=st.one_of(pieces, st.text(max_size=40)))
 def test_any_text_is_read_or_refused_with_its_place_and_nothing_else(folder, text):
     path = folder / "f.yaml"
@@ -68,6 +68,6 @@ def test_any_text_is_read_or_refused_with_its_place_and_nothing_else(folder, tex
 def _refusals(load: Callable[[], object]) -> list[str]:
     try:
         load()
-    except InputFailed as failed:
-        return [problem.place for problem in failed.problems]
+    except InvalidInput as failed:
+        return [problem.location for problem in failed.problems]
     return []

@@ -1,4 +1,4 @@
-"""Code that an import path names and that cannot work, told from its source."""
+"""Import paths that cannot work, detected in the source."""
 
 # ruff: noqa: E501 a case is a line
 
@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-# files (None takes one away), import path, the message
+# files (None deletes one), import path, message
 BROKEN = {
     "a module that is not there": ({}, "mian:app", "no module 'mian' in"),
     "a near miss of a module": ({}, "mian:app", "; did you mean main?"),
@@ -34,7 +34,10 @@ BROKEN = {
     "an unknown encoding": ({"main.py": "# coding: nope\napp = 1\n"}, "main:app", "main.py: syntax error: unknown encoding: nope"),
     "501 brackets": ({"main.py": f"app = {'(' * 501}{')' * 501}\n"}, "main:app", "too many nested parentheses"),
     "50,000 pluses": ({"main.py": f"app = 1{'+1' * 50_000}\n"}, "main:app", "main.py: cannot be read: "),
-    "50,000 minuses": ({"main.py": f"app = {'-' * 50_000}1\n"}, "main:app", "main.py: cannot be read: too deep"),
+    "50,000 minuses": ({"main.py": f"app = {'-' * 50_000}1\n"}, "main:app", "main.py: cannot be read: nested too deeply"),
+    "an import of an ignored module": ({"main.py": "import store\napp = 1\n", "store.py": "", ".gitignore": "store.py\n"}, "main:app", "an ignore rule excludes store.py, which main.py:1 imports; remove the rule"),
+    "an import of an ignored folder": ({"main.py": "from data import store\napp = 1\n", "data/store.py": "", ".gitignore": "/data\n"}, "main:app", "or add !/data/ to .rayliftignore"),
+    "an ignored module": ({".rayignore": "*.py\n"}, "main:app", "an ignore rule excludes main.py; remove the rule"),
 }  # fmt: skip
 
 
@@ -57,14 +60,14 @@ def test_code_that_cannot_be_imported_is_one_error_at_its_import_path(project, n
     assert expected in errors[0]
 
 
-# What may well work where Ray runs is let through to a stack that is not up.
+# Code that may work where Ray runs is accepted; the command fails at the stack.
 MAY_WORK = {
     "a package that is installed": ({}, "ray.serve.llm:build_openai_app", {}),
     "one like a file that is here": ({"ray_app.py": ""}, "ray.serve.llm:build_openai_app", {}),
     "a package of pip's": ({}, "models:app", {"pip": ["models"]}),
     "a package of conda's": ({}, "models:app", {"conda": "env"}),
     "a module of another package": ({}, "models:app", {"py_modules": ["s3://b/m.zip"]}),
-    "a module of an image": ({}, "models:app", {"image_uri": "x"}),
+    "a module of an image": ({}, "models:app", {"image_uri": "x", "working_dir": None}),
     "a module on the path": ({"src/m.py": ""}, "m:app", {"env_vars": {"PYTHONPATH": "src"}}),
     "a compiled module": ({"m.cpython-311-x86_64-linux-gnu.so": ""}, "m:app", {}),
     "a package without __init__": ({"pkg/m.py": "app = 1\n"}, "pkg.m:app", {}),
@@ -96,11 +99,11 @@ def test_code_that_may_work_where_ray_runs_is_not_called_wrong(project, name):
 START = "from ray import serve\n@serve.deployment\nclass A: pass\n"
 OVERRIDES = {
     "a near miss": (START + "app = A.bind()\n", "a", "; did you mean A?"),
-    "nothing like it": (START + "app = A.bind()\n", "Other", "no deployment 'Other' in main:app; it has A"),
+    "nothing like it": (START + "app = A.bind()\n", "Other", "no deployment 'Other' in main:app; available: A"),
     "one that is not bound": (START + "@serve.deployment\nclass B: pass\napp = A.bind()\n", "B", "no deployment 'B'"),
-    "its class, not its name": (START.replace("deployment", "deployment(name='x')", 1) + "app = A.bind()\n", "A", "it has x"),
-    "of a function": ("from ray import serve\n@serve.deployment\ndef f(r): pass\napp = f.bind()\n", "g", "it has f"),
-    "of a setting that is no literal": (START.replace("deployment", "deployment(user_config={[]: 1})", 1) + "app = A.bind()\n", "B", "it has A"),
+    "its class, not its name": (START.replace("deployment", "deployment(name='x')", 1) + "app = A.bind()\n", "A", "available: x"),
+    "of a function": ("from ray import serve\n@serve.deployment\ndef f(r): pass\napp = f.bind()\n", "g", "available: f"),
+    "of a setting that is no literal": (START.replace("deployment", "deployment(user_config={[]: 1})", 1) + "app = A.bind()\n", "B", "available: A"),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Text that is no YAML we take: told alike for a stack file and for a Serve config."""
+"""Text that is not valid YAML: the same error in a stack file and in a Serve config."""
 
 from __future__ import annotations
 
@@ -9,37 +9,49 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
     for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
 
-# text, the line (None for the whole file), the message
+# text, line (None for the whole file), message
 TEXTS = {
     "nothing": ("", None, "is empty"),
     "a comment only": ("# nothing\n", None, "is empty"),
     "a byte order mark only": ("\ufeff", None, "is empty"),
-    "a marker only": ("---\n", None, "must be a mapping, not nothing"),
-    "text": ("hello\n", None, 'must be a mapping, not the text "hello"'),
+    "a marker only": ("---\n", None, "must be a mapping, not null"),
+    "text": ("hello\n", None, "must be a mapping, not the string 'hello'"),
     "a number": ("3\n", None, "must be a mapping, not the number 3"),
     "a list": ("- a\n", None, "must be a mapping, not a list"),
-    "null": ("null\n", None, "must be a mapping, not nothing"),
-    "a tab before a key": ("a:\n\tb: 1\n", 2, "a tab: YAML indents with spaces"),
-    "a tab after a colon": ("a:\n  b:\tc\n  d: 1\n", 2, "a tab"),
-    "two documents": ("a: 1\n---\nb: 1\n", 2, "more than one YAML document"),
+    "null": ("null\n", None, "must be a mapping, not null"),
+    "a tab before a key": (
+        "a:\n\tb: 1\n",
+        2,
+        "invalid YAML: found a tab; indent with spaces",
+    ),
+    "a tab after a colon": ("a:\n  b:\tc\n  d: 1\n", 2, "found a tab"),
+    "two documents": (
+        "a: 1\n---\nb: 1\n",
+        2,
+        "must contain one YAML document, not several",
+    ),
     "three documents": (
         "---\na: 1\n---\nb: 1\n---\n",
         3,
-        "more than one YAML document",
+        "must contain one YAML document, not several",
     ),
-    "a NUL byte": ("a: 1\nb: \0\n", 2, r"the control character \x00"),
-    "a bell": ("a: \a\n", 1, r"the control character \x07"),
-    "an escape sequence": ("a: 1\n\nb: \x1b[31m\n", 3, r"the control character \x1b"),
+    "a NUL byte": ("a: 1\nb: \0\n", 2, r"control character \x00"),
+    "a bell": ("a: \a\n", 1, r"control character \x07"),
+    "an escape sequence": ("a: 1\n\nb: \x1b[31m\n", 3, r"control character \x1b"),
     "not UTF-8": (b"a: 1\nb: caf\xe9\n", 2, "not UTF-8 text"),
     "UTF-16": ("a: 1\n".encode("utf-16"), 1, "not UTF-8 text"),
-    "half a character": ('a: "\\ud800"\n', 1, r"half a character: \ud800"),
-    "half a character as a key": ('"\\ud800": 1\n', 1, "half a character"),
-    "an open bracket": ("a: [\n", 2, "the file ends too early"),
-    "an open brace": ("a: {b: 1\nc: 2\n", 2, "not YAML"),
-    "an open quote": ("a: 'b\nc: 1\n", 3, "too early; line 1 opens what is not closed"),
-    "a closing bracket": ("a: ]\n", 1, "not YAML"),
+    "half a character": ('a: "\\ud800"\n', 1, r"unpaired surrogate: \ud800"),
+    "half a character as a key": ('"\\ud800": 1\n', 1, "unpaired surrogate"),
+    "an open bracket": ("a: [\n", 2, "invalid YAML: unexpected end of file"),
+    "an open brace": ("a: {b: 1\nc: 2\n", 2, "invalid YAML"),
+    "an open quote": (
+        "a: 'b\nc: 1\n",
+        3,
+        "end of file; unclosed quote or bracket on line 1",
+    ),
+    "a closing bracket": ("a: ]\n", 1, "invalid YAML"),
     "an unknown escape": ('a: "\\q"\n', 1, "unknown escape character 'q'"),
-    "a lesser indent": ("a:\n  b: 1\n c: 2\n", 3, "indented otherwise"),
+    "a lesser indent": ("a:\n  b: 1\n c: 2\n", 3, "inconsistent indentation"),
     "a greater indent": ("a: 1\n  b: 2\n", 2, "mapping values are not allowed here"),
     "an at sign": ("a: @x\n", 1, "character '@' that cannot start"),
     "a backtick": ("a: `x`\n", 1, "character '`' that cannot start"),
@@ -47,12 +59,24 @@ TEXTS = {
     "YAML 1.1": ("%YAML 1.1\n---\na: no\n", 1, "must be YAML 1.2"),
     "YAML 9.9": ("# x\n%YAML 9.9\n---\na: 1\n", 2, "must be YAML 1.2"),
     "YAML without a version": ("%YAML\n---\na: 1\n", 1, "must be YAML 1.2"),
-    "an unknown alias": ("a: 1\nb: *c\n", 2, "undefined alias 'c': no anchor"),
+    "an unknown alias": (
+        "a: 1\nb: *c\n",
+        2,
+        "undefined alias 'c'; define its anchor above",
+    ),
     "an alias before its anchor": ("a: *b\nc: &b 1\n", 1, "undefined alias 'b'"),
-    "an anchor inside itself": ("a: &a [*a]\n", 1, "nested deeper than 64 levels"),
-    "a merge of itself": ("a: &a {<<: *a}\n", None, "nested deeper than 64 levels"),
+    "an anchor inside itself": (
+        "a: &a [*a]\n",
+        1,
+        "must be nested at most 64 levels deep",
+    ),
+    "a merge of itself": (
+        "a: &a {<<: *a}\n",
+        None,
+        "must be nested at most 64 levels deep",
+    ),
     "a billion laughs": (LAUGHS, None, "expands to more than 100000 values"),
-    "lists in lists": (f"a: {'[' * 80}{']' * 80}\n", 1, "nested deeper"),
+    "lists in lists": (f"a: {'[' * 80}{']' * 80}\n", 1, "must be nested at most"),
     "mappings in mappings": (
         "".join(" " * i + "a:\n" for i in range(80)),
         66,
@@ -61,9 +85,9 @@ TEXTS = {
     "a thousand brackets": (
         f"a: {'[' * 1_000}\n",
         None,
-        "nested deeper than 64 levels",
+        "must be nested at most 64 levels deep",
     ),
-    "six megabytes": (f"a: '{'x' * 6_000_000}'\n", None, "larger than 5 MB"),
+    "six megabytes": (f"a: '{'x' * 6_000_000}'\n", None, "must be at most 5 MB"),
     "a tag of Python's": (
         "a: !!python/object:os.x y\n",
         1,
@@ -77,28 +101,36 @@ TEXTS = {
     "a tag of one's own": ("a: !secret x\n", 1, "the tag !secret is not supported"),
     "a tag on a mapping": ("a: !secret {b: 1}\n", 1, "the tag !secret is not"),
     "a tag on a list": ("a: !secret [b]\n", 1, "the tag !secret is not supported"),
-    "a tag that hides an escape": ("a: !<\\e> x\n", 1, "not YAML"),
+    "a tag that hides an escape": ("a: !<\\e> x\n", 1, "invalid YAML"),
     "a set": ("a: !!set {b}\n", 1, "tag:yaml.org,2002:set is not supported"),
     "bytes": ("a: !!binary aGk=\n", 1, "tag:yaml.org,2002:binary is not supported"),
     "text tagged as a list": ("a: !!seq x\n", 1, "2002:seq is not supported"),
     "a list tagged as text": ("a: !!str [x]\n", 1, "2002:str is not supported"),
-    "a word tagged as a number": ("a: !!int x\n", 1, "not a whole number: x"),
+    "a word tagged as a number": ("a: !!int x\n", 1, "must be an integer, not x"),
     "a word tagged as a fraction": ("a: !!float x\n", 1, "must be a finite number"),
-    "a word tagged as true": ("a: !!bool yes\n", 1, "!!bool does not fit: yes"),
-    "a word tagged as nothing": ("a: !!null x\n", 1, "!!null does not fit: x"),
+    "a word tagged as true": ("a: !!bool yes\n", 1, "not a valid !!bool: yes"),
+    "a word tagged as nothing": ("a: !!null x\n", 1, "not a valid !!null: x"),
     "not a number": ("a: .nan\n", 1, "must be a finite number, not .nan"),
     "infinity": ("a: -.inf\n", 1, "must be a finite number, not -.inf"),
     "a number beyond all": ("a: 1e999\n", 1, "must be a finite number, not 1e999"),
-    "a number of 5000 digits": (f"a: {'9' * 5000}\n", 1, "not a whole number"),
-    "a binary number": ("a: 0b11\n", 1, "not a whole number: 0b11"),
-    "a key given twice": ("a: 1\nb: 2\na: 3\n", 3, "a: given twice (lines 1 and 3)"),
-    "a key given twice in a line": ("a: {b: 1, b: 2}\n", 1, "b: given twice"),
-    "a key that is a number, twice": ("a: {1: x, '1': y}\n", 1, "1: given twice"),
-    "two merges": ("a:\n  <<: {b: 1}\n  <<: {c: 1}\n", 3, "<<: given twice"),
-    "a merge of text": ("a: {<<: b}\n", 1, "'<<' merges mappings only"),
-    "a merge of a list of text": ("a:\n  <<: [b]\n", 2, "'<<' merges mappings only"),
-    "a mapping as a key": ("? {a: 1}\n: b\n", 1, "a key must be a plain word"),
-    "a list as a key": ("? [a]\n: b\n", 1, "a key must be a plain word"),
+    "a number of 5000 digits": (f"a: {'9' * 5000}\n", 1, "must be an integer"),
+    "a binary number": ("a: 0b11\n", 1, "must be an integer, not 0b11"),
+    "a key given twice": ("a: 1\nb: 2\na: 3\n", 3, "a: duplicate key (lines 1 and 3)"),
+    "a key given twice in a line": ("a: {b: 1, b: 2}\n", 1, "b: duplicate key"),
+    "a key that is a number, twice": ("a: {1: x, '1': y}\n", 1, "1: duplicate key"),
+    "two merges": ("a:\n  <<: {b: 1}\n  <<: {c: 1}\n", 3, "<<: duplicate key"),
+    "a merge of text": ("a: {<<: b}\n", 1, "'<<' can only merge mappings"),
+    "a merge of a list of text": ("a:\n  <<: [b]\n", 2, "'<<' can only merge mappings"),
+    "a mapping as a key": (
+        "? {a: 1}\n: b\n",
+        1,
+        "a key must be a string, not a list or a mapping",
+    ),
+    "a list as a key": (
+        "? [a]\n: b\n",
+        1,
+        "a key must be a string, not a list or a mapping",
+    ),
 }
 FILES = {"stacks/Pulumi.local.yaml": ["config"], "serve.yaml": ["deploy"]}
 
@@ -118,9 +150,9 @@ def test_text_that_is_no_yaml_is_one_error_with_its_line(project, name, file):
 def test_every_key_that_is_given_twice_is_told_at_once(project):
     project.write(**{"serve.yaml": "a: {b: 1, b: 2}\nc: 1\nc: 2\na: 1\n"})
     assert project.refused("deploy") == [
-        "serve.yaml:1: b: given twice",
-        "serve.yaml:3: c: given twice (lines 2 and 3)",
-        "serve.yaml:4: a: given twice (lines 1 and 4)",
+        "serve.yaml:1: b: duplicate key",
+        "serve.yaml:3: c: duplicate key (lines 2 and 3)",
+        "serve.yaml:4: a: duplicate key (lines 1 and 4)",
     ]
 
 
@@ -144,6 +176,6 @@ def test_every_key_that_is_given_twice_is_told_at_once(project):
     ],
 )  # fmt: skip
 def test_odd_yaml_that_says_what_is_meant_is_taken_without_a_word(project, text):
-    told = project.write(**{"stacks/Pulumi.local.yaml": text}).run("config")
-    assert (told.code, told.errors, told.hints) == (0, [], [])
-    assert "raylift:target: local" in told.stdout
+    result = project.write(**{"stacks/Pulumi.local.yaml": text}).run("config")
+    assert (result.code, result.errors, result.hints) == (0, [], [])
+    assert "raylift:target: local" in result.stdout

@@ -1,4 +1,4 @@
-"""One stack for every example, as its README says: up, deploy, ask."""
+"""A stack for the tests of all examples; each test module deploys its example."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-# More than this machine has: Ray places by what its nodes claim.
+# More than the machine has: Ray schedules by the resources that nodes declare.
 STACK = """
 raylift:target: local
 raylift:nodeGroups:
@@ -29,7 +29,7 @@ raylift:ray: {head: {numCpus: 32}}
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory):
-    """A stack that is up for all examples, which run on it one after another."""
+    """A running stack, on which the tests of the examples run one after another."""
     project = make_project(tmp_path_factory.mktemp("examples"), config=STACK)
     with running(project) as stack:
         yield stack
@@ -42,7 +42,7 @@ def examples_folder():
 
 @pytest.fixture(scope="module")
 def example(stack, request):
-    """The stack with the example deployed that the test's module is named for."""
+    """The stack with the deployed example that the test module is named after."""
     before = set(stack.names())
     stack.run("deploy", str(folder_of(request.module) / "serve.yaml"))
     yield stack
@@ -52,11 +52,11 @@ def example(stack, request):
 
 @pytest.fixture
 def folder(request, tmp_path):
-    """A copy of the example's folder, to change."""
+    """A copy of the example's folder that the test can change."""
     return Path(shutil.copytree(folder_of(request.module), tmp_path / "example"))
 
 
 def folder_of(module: ModuleType) -> Path:
-    """`examples/many-apps` of `test_many_apps`."""
+    """Return the example's folder: `examples/many-apps` for `test_many_apps`."""
     name = module.__name__.rpartition("test_")[2].replace("_", "-")
     return EXAMPLES / name

@@ -1,4 +1,4 @@
-"""batching: requests that come together share one call of the model."""
+"""batching: requests that arrive at about the same time share a model call."""
 
 import json
 import shutil
@@ -13,24 +13,24 @@ FOLDER = Path(__file__).parents[2] / "examples" / "batching"
 
 
 def _ask(example, route, text):
-    status, answer = example.get(f"/{route}?text={text}", timeout=30)
+    status, answer = example.get(f"/{route}?text={text}")
     assert status == 200, answer
     return json.loads(answer)
 
 
 def _measure(example, route):
-    """Requests per second of 16 clients, and what they got."""
+    """Return the requests per second of 16 clients, and their batch sizes."""
     texts = ["x" * length for length in range(1, 33)]
     with ThreadPoolExecutor(16) as pool:
         start = time.monotonic()
         answers = list(pool.map(lambda text: _ask(example, route, text), texts))
         seconds = time.monotonic() - start
-    # Whoever shares a call gets what is his.
+    # Each request of a batch gets its own result.
     assert [answer["length"] for answer in answers] == list(map(len, texts))
     return len(texts) / seconds, {answer["batch"] for answer in answers}
 
 
-def test_batches_give_three_times_the_throughput(example):
+def test_batching_triples_the_throughput(example):
     unbatched, ones = _measure(example, "batching-not")
     batched, sizes = _measure(example, "batching")
     assert ones == {1}
@@ -38,7 +38,7 @@ def test_batches_give_three_times_the_throughput(example):
     assert batched >= 3 * unbatched
 
 
-def test_the_size_of_a_batch_changes_without_a_restart(example, tmp_path):
+def test_the_batch_size_changes_without_a_restart(example, tmp_path):
     pids = example.replica_pids("batching")
     shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
     file = tmp_path / "serve.yaml"
@@ -49,5 +49,5 @@ def test_the_size_of_a_batch_changes_without_a_restart(example, tmp_path):
     assert example.replica_pids("batching") == pids
 
 
-def test_one_request_alone_does_not_wait_for_others(example):
+def test_a_single_request_is_a_batch_of_one(example):
     assert _ask(example, "batching", "alone") == {"length": 5, "batch": 1}

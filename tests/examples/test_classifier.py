@@ -1,4 +1,4 @@
-"""classifier: a class deployment with a model of its own, placed on a GPU node."""
+"""classifier: a class deployment that loads a model and runs on a GPU node."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ def _ask(example, flowers):
         return json.load(response)
 
 
-def test_it_is_right_on_flowers_that_it_was_not_trained_on(example):
+def test_the_model_classifies_held_out_flowers(example):
     with (FOLDER / "iris.csv").open() as file:
         held_out = list(csv.reader(file))[1::5]
     flowers = [[float(length) for length in row[:4]] for row in held_out]
@@ -33,7 +33,7 @@ def test_it_is_right_on_flowers_that_it_was_not_trained_on(example):
     assert right >= 28
 
 
-def test_train_writes_the_model_that_is_shipped(tmp_path):
+def test_train_writes_the_committed_model(tmp_path):
     shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
     (tmp_path / "app" / "iris.json").unlink()
     subprocess.run([sys.executable, tmp_path / "train.py"], check=True)
@@ -45,14 +45,14 @@ def test_train_writes_the_model_that_is_shipped(tmp_path):
         assert ours == pytest.approx(theirs)
 
 
-def test_two_replicas_share_the_gpu_of_the_node_that_has_one(example):
+def test_two_replicas_share_the_gpu_of_the_gpu_node(example):
     status = example.status()
     l4 = [n["node_id"] for n in status["nodes"] if n["labels"].get("accelerator")]
     (deployment,) = example.application("classifier")["deployments"]
     assert [r["state"] for r in deployment["replicas"]] == ["RUNNING"] * 2
     assert [r["node_id"] for r in deployment["replicas"]] == l4 * 2
 
-    # The node has one GPU and two `fast`: the two replicas hold all of both.
+    # The node has one GPU and two `fast`; the two replicas reserve all of them.
     answers = [_ask(example, [[5.1, 3.5, 1.4, 0.2]]) for _ in range(10)]
     holds = {"CPU": 1, "GPU": 0.5, "memory": 256 << 20, "fast": 1}
     assert {tuple(answer["gpus"]) for answer in answers} == {("0",)}

@@ -1,4 +1,4 @@
-"""fastapi: what FastAPI adds to a deployment, and a key of the application's own."""
+"""fastapi: validation, documentation, a WebSocket, and a key that callers must send."""
 
 import json
 import shutil
@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from project import ANSWER_SECONDS
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -25,7 +26,7 @@ def key_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def example(stack, key_file):
-    """The example, with a key that is not in this machine's home folder."""
+    """The deployed example, with a key file outside the home directory."""
     copy = key_file.parent / "fastapi"
     shutil.copytree(FOLDER, copy)
     text = (FOLDER / "serve.yaml").read_text()
@@ -51,7 +52,7 @@ def _ask(example, path, body=None, *, key=None):
         return error.code, json.load(error)
 
 
-def test_routes_take_path_query_and_body(example):
+def test_routes_accept_path_query_and_body_parameters(example):
     assert _ask(example, "/models") == (200, ["length", "words"])
     found = _ask(example, "/models/words/scores?top=2", TEXTS, key=KEY)
     best = [{"text": "one two three", "score": 3}, {"text": "five six", "score": 2}]
@@ -67,28 +68,31 @@ def test_routes_take_path_query_and_body(example):
         ("/models/words/scores", {}, ["body", "texts"]),
     ],
 )
-def test_what_is_wrong_is_named(example, path, body, where):
+def test_the_response_names_the_invalid_parameter(example, path, body, where):
     status, answer = _ask(example, path, body, key=KEY)
     assert status == 422
     assert [error["loc"] for error in answer["detail"]] == [where]
 
 
 @pytest.mark.parametrize("key", [None, "", "wrong", KEY[:-1], f"{KEY}x"])
-def test_nobody_scores_without_the_key(example, key):
+def test_scoring_requires_the_key(example, key):
     assert _ask(example, "/models/words/scores", TEXTS, key=key)[0] == 401
     url = f"ws://127.0.0.1:{example.ports['serve']}/fastapi/models/words/stream"
     headers = {} if key is None else {"X-API-Key": key}
     with pytest.raises(InvalidStatus) as refused:
-        connect(url, additional_headers=headers)
+        connect(url, additional_headers=headers, open_timeout=ANSWER_SECONDS)
     assert refused.value.response.status_code in (401, 403)
 
 
 def test_a_websocket_answers_each_message(example):
     url = f"ws://127.0.0.1:{example.ports['serve']}/fastapi/models/words/stream"
-    with connect(url, additional_headers={"X-API-Key": KEY}) as socket:
+    headers = {"X-API-Key": KEY}
+    with connect(
+        url, additional_headers=headers, open_timeout=ANSWER_SECONDS
+    ) as socket:
         for text, score in [("one", 1), ("two words", 2), ("", 0)]:
             socket.send(text)
-            assert json.loads(socket.recv(timeout=10)) == {"score": score}
+            assert json.loads(socket.recv(timeout=ANSWER_SECONDS)) == {"score": score}
 
 
 def test_the_documentation_describes_the_routes(example):
@@ -101,13 +105,13 @@ def test_the_documentation_describes_the_routes(example):
     assert document["components"]["schemas"]["Texts"]["required"] == ["texts"]
 
 
-def test_a_new_key_needs_no_deploy(example, key_file):
+def test_a_new_key_does_not_require_a_deploy(example, key_file):
     key_file.write_text("another")
     assert _ask(example, "/models/words/scores", TEXTS, key=KEY)[0] == 401
     assert _ask(example, "/models/words/scores", TEXTS, key="another")[0] == 200
 
 
-def test_without_a_key_the_deploy_fails_and_says_why(example, key_file):
+def test_without_a_key_the_deploy_fails_and_reports_why(example, key_file):
     key_file.write_text("\n")
     file = key_file.parent / "fastapi" / "serve.yaml"
     file.write_text(file.read_text().replace("name: fastapi", "name: keyless"))

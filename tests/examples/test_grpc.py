@@ -1,4 +1,4 @@
-"""grpc: one message in and one out, a stream, and reflection."""
+"""grpc: unary and streaming calls, and reflection."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
-from project import make_project, running
+from project import ANSWER_SECONDS, make_project, running
 
 pytestmark = pytest.mark.ray
 
@@ -24,7 +24,7 @@ SERVICE = "raylift.examples.Translator"
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """A stack of its own: Ray takes grpc_options when Serve first starts."""
+    """A separate stack: Ray applies grpc_options only when Serve first starts."""
     config = f"""
     raylift:target: local
     raylift:ray:
@@ -38,9 +38,9 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def channel(cluster, tmp_path_factory):
-    """A client that knows nothing but the address.
+    """A channel to the deployed example.
 
-    A first deploy with a servicer that is not there is refused, and is forgotten.
+    A first deploy with a missing servicer is refused and has no effect.
     """
     wrong = tmp_path_factory.mktemp("wrong") / "grpc"
     shutil.copytree(EXAMPLE, wrong)
@@ -53,7 +53,7 @@ def channel(cluster, tmp_path_factory):
         yield channel
 
 
-def test_the_generated_client_is_answered(channel, cluster):
+def test_the_generated_client_gets_responses(channel, cluster):
     result = subprocess.run(
         [sys.executable, EXAMPLE / "client.py", address(cluster), "hello world"],
         env={**os.environ, "PYTHONPATH": str(EXAMPLE / "protos")},
@@ -64,30 +64,30 @@ def test_the_generated_client_is_answered(channel, cluster):
     assert result.stdout == "hallo Welt\nh e l l o   w o r l d \n"
 
 
-def test_reflection_tells_a_client_without_generated_code_all_it_needs(channel):
+def test_a_client_without_generated_code_can_use_reflection(channel):
     database = ProtoReflectionDescriptorDatabase(channel)
     assert SERVICE in database.get_services()
     reply = method(channel, database, "Translate")("hello you")
     assert reply.text == "hallo you"
 
 
-def test_a_stream_comes_message_by_message(channel):
+def test_a_stream_arrives_message_by_message(channel):
     spell = method(channel, ProtoReflectionDescriptorDatabase(channel), "Spell")
     started = time.monotonic()
     came = [(reply.letter, time.monotonic() - started) for reply in spell("hello")]
     assert "".join(letter for letter, _ in came) == "hello"
-    # Five letters with 0.2 s before each: the first is here long before the last.
+    # Each of five letters takes 0.2 s, so the first arrives long before the last.
     assert came[-1][1] - came[0][1] > 0.4
 
 
-def test_an_application_that_is_not_there_is_not_found(channel):
+def test_a_missing_application_is_not_found(channel):
     translate = method(channel, ProtoReflectionDescriptorDatabase(channel), "Translate")
     with pytest.raises(grpc.RpcError) as error:
         translate("hello", application="nope")
     assert error.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-def test_nothing_of_it_is_open_to_the_network(channel, cluster):
+def test_no_socket_is_open_to_the_network(channel, cluster):
     assert cluster.open_to_the_network() == []
 
 
@@ -105,7 +105,7 @@ def address(cluster) -> str:
 
 
 def method(channel, database, name: str):
-    """A method of the service, built from what reflection says of it."""
+    """Return a method of the service, built from the reflection data."""
     there = DescriptorPool(database).FindServiceByName(SERVICE).FindMethodByName(name)
     request = GetMessageClass(there.input_type)
     kind = channel.unary_stream if there.server_streaming else channel.unary_unary
@@ -117,6 +117,6 @@ def method(channel, database, name: str):
 
     def ask(text: str, *, application: str = "grpc"):
         metadata = (("application", application),)
-        return call(request(text=text), metadata=metadata, timeout=20)
+        return call(request(text=text), metadata=metadata, timeout=ANSWER_SECONDS)
 
     return ask

@@ -1,4 +1,4 @@
-"""health: bad replicas are replaced under load; what has begun is finished."""
+"""health: unhealthy replicas are replaced, and ongoing requests finish."""
 
 import time
 import urllib.request
@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from load import Load
-from project import wait_until
+from project import ANSWER_SECONDS, wait_until
 
 pytestmark = pytest.mark.ray
 
 
 @pytest.mark.parametrize("fault", ["raise", "hang"])
-def test_a_replica_that_turns_bad_is_replaced_and_no_request_is_lost(example, fault):
+def test_an_unhealthy_replica_is_replaced_and_no_request_is_lost(example, fault):
     before = example.replica_pids("health")
     assert len(before) == 2
     with Load(example, "/health/") as load:
@@ -31,13 +31,15 @@ def test_a_replica_that_turns_bad_is_replaced_and_no_request_is_lost(example, fa
     assert load.lost == []
 
 
-def test_a_new_version_lets_the_old_one_finish_what_it_has_begun(example, folder):
+def test_the_old_version_finishes_its_requests_after_a_deploy(example, folder):
     before = example.replica_pids("health")
     code = folder / "app" / "health.py"
     code.write_text(code.read_text() + "\nVERSION = 2\n")
+    # Longer than the start of the deploy, shorter than the graceful shutdown of 60 s.
+    seconds = min(50, 10 * example.slowness())
     with ThreadPoolExecutor() as pool:
-        slow = pool.submit(example.get, "/health/slow?seconds=10", timeout=60)
-        time.sleep(0.5)  # no status shows a request that has begun
+        slow = pool.submit(example.get, f"/health/slow?seconds={seconds:.1f}")
+        time.sleep(0.5)  # no status shows that the request is in progress
         deploy = pool.submit(example.run, "deploy", str(folder / "serve.yaml"))
         wait_until(lambda: int(example.get("/health/")[1]) not in before)
         assert not slow.done()
@@ -47,9 +49,10 @@ def test_a_new_version_lets_the_old_one_finish_what_it_has_begun(example, folder
     assert int(text.strip('"').rpartition(" ")[2]) in before
 
 
-def test_a_delete_lets_the_application_finish_what_it_has_begun(example):
+def test_a_deleted_application_finishes_its_requests(example):
+    seconds = min(50, 4 * example.slowness())
     with ThreadPoolExecutor() as pool:
-        slow = pool.submit(example.get, "/health/slow?seconds=4", timeout=60)
+        slow = pool.submit(example.get, f"/health/slow?seconds={seconds:.1f}")
         time.sleep(0.5)
         delete = pool.submit(example.run, "delete", "health")
         wait_until(lambda: example.get("/health/")[0] == 404)
@@ -62,5 +65,5 @@ def test_a_delete_lets_the_application_finish_what_it_has_begun(example):
 def turn_bad(example, fault: str) -> int:
     url = f"http://127.0.0.1:{example.ports['serve']}/health/turn-bad?how={fault}"
     request = urllib.request.Request(url, method="POST")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
         return int(answer.read())

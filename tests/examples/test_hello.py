@@ -5,5 +5,5 @@ import pytest
 pytestmark = pytest.mark.ray
 
 
-def test_a_function_answers(example):
+def test_the_function_returns_a_greeting(example):
     assert example.get("/hello?name=Ray") == (200, "Hello Ray!")

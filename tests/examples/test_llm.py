@@ -1,4 +1,4 @@
-"""llm: OpenAI's endpoints, at once and as a stream, from a model of our own."""
+"""llm: OpenAI's endpoints, with one document and with a stream as the response."""
 
 import json
 import subprocess
@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from project import ANSWER_SECONDS
 
 pytestmark = pytest.mark.ray
 
@@ -25,7 +26,7 @@ def test_the_models_are_listed(example):
     assert [model["id"] for model in json.loads(text)["data"]] == ["tiny"]
 
 
-def test_an_answer_is_the_models_own_words_and_the_same_for_the_same_seed(example):
+def test_an_answer_uses_words_of_the_corpus_and_depends_on_the_seed(example):
     answers = [answer_of(example, seed=seed) for seed in (0, 0, 1)]
     assert answers[0] == answers[1]
     assert answers[0] != answers[2]
@@ -34,12 +35,12 @@ def test_an_answer_is_the_models_own_words_and_the_same_for_the_same_seed(exampl
     assert all(word in corpus for text, _ in answers for word in text.split())
 
 
-def test_max_tokens_cuts_an_answer(example):
+def test_max_tokens_limits_an_answer(example):
     text, _ = answer_of(example)
     assert answer_of(example, max_tokens=7) == (text[:7], "length")
 
 
-def test_a_stream_says_the_same_piece_by_piece_and_ends_as_openai_has_it(example):
+def test_a_stream_contains_the_same_text_and_ends_as_openai_specifies(example):
     text, reason = answer_of(example)
     came = []
     started = time.monotonic()
@@ -57,21 +58,21 @@ def test_a_stream_says_the_same_piece_by_piece_and_ends_as_openai_has_it(example
     assert len(pieces) > 20
     assert "".join(pieces) == text
     assert [c["finish_reason"] for c in choices if c["finish_reason"]] == [reason]
-    # 10 ms before each token: the first is here well before the last.
+    # Each token takes 10 ms, so the first arrives well before the last.
     assert came[-1][1] - came[0][1] > 0.005 * len(pieces)
 
 
-def test_a_model_that_is_not_there_is_not_found(example):
+def test_a_missing_model_is_not_found(example):
     with pytest.raises(urllib.error.HTTPError, match="404"):
         post(example, {**QUESTION, "model": "nope"})
 
 
-def test_the_file_for_a_gpu_is_the_same_application_with_rays_own_engine(example):
+def test_the_gpu_file_changes_the_import_path_to_ray_serve_llm(example):
     result = example.run("deploy", str(EXAMPLE / "serve-gpu.yaml"), "--dry-run")
     assert '"chat:build_openai_app" → "ray.serve.llm:build_openai_app"' in result.stdout
 
 
-def test_the_committed_weights_are_what_the_script_trains(folder):
+def test_train_writes_the_committed_weights(folder):
     weights = folder / "app" / "tiny.json"
     committed = weights.read_bytes()
     weights.unlink()
@@ -85,7 +86,7 @@ def post(example, body: dict):
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    return urllib.request.urlopen(request, timeout=30)
+    return urllib.request.urlopen(request, timeout=ANSWER_SECONDS)
 
 
 def answer_of(example, **options: int) -> tuple[str, str]:

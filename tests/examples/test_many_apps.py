@@ -1,4 +1,4 @@
-"""many-apps: each application has its own environment and its own deploy."""
+"""many-apps: applications with separate environments and separate deploys."""
 
 import json
 
@@ -9,16 +9,14 @@ pytestmark = pytest.mark.ray
 SIZES, TIMES = "many-apps-sizes", "many-apps-times"
 
 
-def test_each_application_has_its_own_release_of_a_package_and_its_own_variables(
+def test_each_application_has_its_own_package_version_and_variables(
     example,
 ):
     assert ask(example, "/many-apps/sizes?bytes=1000000") == ("976.6 KiB", "4.9.0")
     assert ask(example, "/many-apps/times?seconds=7200") == ("2 Stunden", "4.12.0")
 
 
-def test_one_application_is_deployed_alone_and_the_other_is_not_touched(
-    example, folder
-):
+def test_deploying_one_application_does_not_affect_the_other(example, folder):
     sizes, times = example.replica_pids(SIZES), example.replica_pids(TIMES)
     example.run("deploy", str(folder / "times.yaml"))
     assert ask(example, "/many-apps/times?seconds=7200") == ("2 heures", "4.12.0")

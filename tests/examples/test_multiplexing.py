@@ -1,4 +1,4 @@
-"""multiplexing: a model stays on the replica that loaded it, until it is least used."""
+"""multiplexing: a model stays on the replica that loaded it until it is evicted."""
 
 import json
 import urllib.error
@@ -23,7 +23,7 @@ def _ask(example, model_id=None, header="serve_multiplexed_model_id"):
 
 
 def _use(example, model_id):
-    """Ask one model; return its replica, and whether it had to be loaded for this."""
+    """Use a model; return its replica and whether the request loaded the model."""
     status, answer = _ask(example, model_id)
     assert status == 200, answer
     assert answer["answer"] == f"{model_id}: hello"
@@ -32,7 +32,7 @@ def _use(example, model_id):
 
 @pytest.fixture
 def settled(example):
-    """As many models as fit, each on one replica, used in this order."""
+    """The maximum number of models, each loaded on one replica, used in this order."""
 
     def nothing_is_loaded():
         loaded = [_use(example, name)[1] for name in "abcd"]
@@ -42,7 +42,7 @@ def settled(example):
     return example
 
 
-def test_a_model_stays_where_it_is(settled):
+def test_a_model_stays_on_its_replica(settled):
     pids = {name: {_use(settled, name)[0]["pid"]} for name in "abcd"}
     for name in "abcd" * 10:
         replica, loaded = _use(settled, name)
@@ -68,12 +68,12 @@ def test_one_more_model_evicts_the_least_recently_used(settled):
 
 
 @pytest.mark.parametrize("model_id", [None, ""])
-def test_a_request_without_a_model_is_refused(example, model_id):
+def test_a_request_without_a_model_id_is_refused(example, model_id):
     status, answer = _ask(example, model_id)
     assert status == 400
     assert answer == {"error": "the header serve_multiplexed_model_id is missing"}
 
 
-def test_the_header_may_have_hyphens_too(settled):
+def test_the_header_may_contain_hyphens(settled):
     status, answer = _ask(settled, "e", header="serve-multiplexed-model-id")
     assert (status, answer["answer"]) == (200, "e: hello")

@@ -1,4 +1,4 @@
-"""production: deployed by a script from a bucket, with logs and metrics to find."""
+"""production: a deploy by a script, with code from a bucket, logs and metrics."""
 
 import json
 import os
@@ -14,7 +14,14 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from project import make_project, running, wait_until
+from project import (
+    ANSWER_SECONDS,
+    COMMAND_SECONDS,
+    default_signals,
+    make_project,
+    running,
+    wait_until,
+)
 
 pytestmark = pytest.mark.ray
 
@@ -27,7 +34,7 @@ CREDENTIALS = {
 
 @pytest.fixture(scope="module")
 def bucket():
-    """An S3 with one bucket; the environment that leads there."""
+    """The environment variables for an S3 server with one bucket."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     environment = {
@@ -49,7 +56,7 @@ def bucket():
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory, bucket, request):
-    """A stack of its own, whose Ray reads from the bucket, and the script run once."""
+    """A separate stack whose Ray reads from the bucket, after one run of the script."""
     config = f"""
     raylift:target: local
     raylift:ray:
@@ -66,25 +73,25 @@ def production(tmp_path_factory, bucket, request):
         yield stack
 
 
-def test_the_same_code_again_is_nothing_to_do(production):
+def test_deploying_the_same_code_again_is_a_no_op(production):
     pids = production.replica_pids("production")
     assert ci(production, said="nothing to do") == 0
     assert production.replica_pids("production") == pids
 
 
-def test_the_files_overrides_decide_what_the_code_leaves_open(production):
+def test_serve_yaml_sets_the_options_that_the_code_does_not_set(production):
     deployments = production.application("production")["deployments"]
     count = {d["name"]: len(d["replicas"]) for d in deployments}
     assert count == {"Gateway": 2, "Model": 1}
     assert production.get("/production?number=21") == (200, "42.0")
 
 
-def test_a_log_line_tells_of_which_request_it_is(production):
+def test_a_log_line_contains_the_request_id(production):
     request = urllib.request.Request(
         f"http://127.0.0.1:{production.ports['serve']}/production?number=1234",
         headers={"X-Request-ID": "order-17"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
         assert answer.headers["X-Request-ID"] == "order-17"
     of_request = wait_until(
         lambda: [x for x in log(production) if x["request_id"] == "order-17"]
@@ -96,7 +103,7 @@ def test_a_log_line_tells_of_which_request_it_is(production):
     assert deployments == {"Gateway", "Model"}
 
 
-def test_prometheus_finds_the_targets_and_counts_the_requests(production):
+def test_the_prometheus_targets_count_the_requests(production):
     for _ in range(5):
         assert production.get("/production?number=3") == (200, "6.0")
     with pytest.raises(urllib.error.HTTPError, match="403"):
@@ -104,23 +111,23 @@ def test_prometheus_finds_the_targets_and_counts_the_requests(production):
     groups = json.loads(dashboard(production, "/api/prometheus/sd"))
     targets = [target for group in groups for target in group["targets"]]
     assert {target.partition(":")[0] for target in targets} == {"127.0.0.1"}
-    wait_until(lambda: counted(targets) >= 5, seconds=40, every=1)
+    wait_until(lambda: counted(targets) >= 5, every=1)
 
 
 @pytest.mark.parametrize(
     ("file", "change", "code", "said"),
     [
-        ("serve.yaml", ("num_replicas", "num_replica"), 2, "ci: the file is wrong"),
+        ("serve.yaml", ("num_replicas", "num_replica"), 2, "ci: the file is invalid"),
         ("serve.yaml", ("num_cpus: 0.5", "num_cpus: 50"), 3, "ci: the cluster is not"),
         (
             "app/production.py",
             ("MODEL_VERSION", "MISSING"),
             6,
-            "ci: this version does not start",
+            "ci: the version failed",
         ),
     ],
 )
-def test_the_script_says_what_went_wrong_and_the_old_version_serves(
+def test_the_script_reports_the_error_and_the_old_version_serves(
     production, file, change, code, said
 ):
     path = production.root / "example" / file
@@ -141,8 +148,9 @@ def ci(project, *, said: str = "ci: deployed s3://models/production-") -> int:
         env={**os.environ, "RAYLIFT_STACK": project.stack, **project.environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=COMMAND_SECONDS,
         check=False,
+        preexec_fn=default_signals,
     )
     told = result.stdout + result.stderr
     assert said in told, told
@@ -161,15 +169,17 @@ def dashboard(project, path: str, *, token: str | None = None) -> str:
     request = urllib.request.Request(
         up["dashboard_url"] + path, headers={"Authorization": f"Bearer {token}"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
         return answer.read().decode()
 
 
 def counted(targets: list[str]) -> float:
-    """Requests of the application that a scrape of all targets adds up to."""
+    """Return the number of the application's requests over all targets."""
     total = 0.0
     for target in targets:
-        with urllib.request.urlopen(f"http://{target}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(
+            f"http://{target}/metrics", timeout=ANSWER_SECONDS
+        ) as answer:
             for line in answer.read().decode().splitlines():
                 if (
                     line.startswith("ray_serve_num_http_requests_total{")

@@ -7,8 +7,8 @@ import random
 
 from recording import GPU_ZONES
 
-from infra.aws.config import AwsConfig
-from infra.kubernetes.config import KubernetesConfig
+from raylift.infra.aws.config import AwsConfig
+from raylift.infra.kubernetes.config import KubernetesConfig
 
 CANARY = "canary-3f9ac1d7"
 ADMIN = "arn:aws:iam::123456789012:role/platform"
@@ -97,7 +97,25 @@ KUBERNETES = {
         },
     ],
     "tags": [{}, {"tags": {"team": "ml"}}],
+    "access": [
+        {},
+        {"access": {"viewers": [{"kind": "Group", "name": "data-science"}]}},
+        {
+            "access": {
+                "deployers": [
+                    {"kind": "ServiceAccount", "name": "ci", "namespace": "ci"},
+                    {"kind": "User", "name": "ann@example.com"},
+                ]
+            }
+        },
+    ],
     "prometheus": [{}, {"observability": {"prometheus": False}}],
+    "packages": [
+        {},
+        {"packages": "s3://code/apps"},
+        {"packageVolume": {}},
+        {"packageVolume": {"size": "1Gi", "storageClassName": "fast"}},
+    ],
 }
 AWS = {
     **RAY,
@@ -215,7 +233,7 @@ AWS = {
         {"autoscaler": {"type": "none"}, "accelerators": {"devicePlugin": "skip"}},
     ],
     "system": [{}, {"systemNodeGroup": {"instanceTypes": ["m7g.xlarge"]}}],
-    "bucket": [{}, {"storage": {"forceDestroy": True, "expireDays": 30}}],
+    "bucket": [{}, {"storage": {"forceDestroy": False, "expireDays": 30}}],
     "account": [
         {},
         {
@@ -231,7 +249,7 @@ TARGETS = {"kubernetes": (KubernetesConfig, KUBERNETES), "aws": (AwsConfig, AWS)
 
 
 def at_random(target: str, number: int) -> list[dict]:
-    """So many different choices of one option each, the same ones every time."""
+    """Return different choices of one option each, the same ones every time."""
     _, factors = TARGETS[target]
     chosen, generator = {}, random.Random(1)
     while len(chosen) < number:
@@ -241,12 +259,12 @@ def at_random(target: str, number: int) -> list[dict]:
 
 
 def pairs_of(choice: dict) -> set:
-    """Each two options that a choice has together."""
+    """Return each pair of options that a choice combines."""
     return set(itertools.combinations(choice.items(), 2))
 
 
 def all_pairs(target: str) -> set:
-    """Each two options that any choice could have together."""
+    """Return each pair of options that some choice could combine."""
     _, factors = TARGETS[target]
     return {
         ((a, i), (b, j))
@@ -257,7 +275,7 @@ def all_pairs(target: str) -> set:
 
 
 def covering(target: str, number: int) -> list[dict]:
-    """So many choices that have, together, as many pairs as a greedy search finds."""
+    """Return choices that together cover as many pairs as a greedy search finds."""
     candidates = at_random(target, 600)
     left, chosen = all_pairs(target), []
     for _ in range(number):
@@ -268,7 +286,7 @@ def covering(target: str, number: int) -> list[dict]:
 
 
 def config_of(target: str, choice: dict):
-    """The configuration of a choice; nothing is wrong with it."""
+    """Return the configuration of a choice, which is valid."""
     model, factors = TARGETS[target]
     values: dict = {}
     for name, index in choice.items():

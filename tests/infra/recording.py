@@ -1,7 +1,7 @@
-"""A program run under Pulumi's mocks with the real resource classes, and what it asked.
+"""Runs of a Pulumi program with mocks, recording every resource that it registers.
 
-Nothing is made: the engine's part is played by Pulumi's own MockMonitor, which records
-here each registration. A misspelt argument fails as it would anywhere.
+No resource is created: Pulumi's MockMonitor replaces the engine. The resource classes
+are the real ones, so a misspelled argument fails.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import pulumi
 from google.protobuf import json_format
 from pulumi.runtime import mocks
 
-from infra.kubernetes.facts import Facts
-from infra.program import build
-from infra.stack_file import load_stack_file
+from raylift.infra.config.loader import load_stack_file
+from raylift.infra.kubernetes.cluster_info import ClusterInfo
+from raylift.infra.program import build
 
 _STACK = "pulumi:pulumi:Stack"
 ZONES = ("us-west-2a", "us-west-2b", "us-west-2c", "us-west-2d")
 GPU_ZONES = ("us-west-2b", "us-west-2d")
 CALLER = "203.0.113.7/32"
-FACTS = Facts(
+FACTS = ClusterInfo(
     uid="11111111-2222-3333-4444-555555555555",
     api_server=("192.0.2.10/32",),
     storage_classes=("standard",),
@@ -54,7 +54,7 @@ class Resource:
 class Recorded:
     """All registrations of one run, and the stack's outputs.
 
-    `made_late` are names of resources that were made inside an `apply`.
+    `made_late` contains the names of resources registered inside an `apply`.
     """
 
     resources: dict[str, Resource]
@@ -62,11 +62,11 @@ class Recorded:
     made_late: tuple[str, ...] = ()
 
     def of(self, kind: str) -> list[Resource]:
-        """Resources whose type ends so, as `eks/cluster:Cluster`."""
+        """Return the resources of a type, such as `eks/cluster:Cluster`."""
         return [r for r in self.resources.values() if r.kind.endswith(kind)]
 
     def one(self, name: str, kind: str = "") -> Resource:
-        """The resource of that name."""
+        """Return the only resource with a name, and optionally a type."""
         (found,) = [r for r in self.of(kind) if r.name == name]
         return found
 
@@ -81,15 +81,15 @@ class Recorded:
         return found
 
     def before(self, resource: Resource) -> list[Resource]:
-        """What is there before a resource is made, and outlives it."""
+        """Return the resources created before a resource, and deleted after it."""
         return [self.resources[urn] for urn in sorted(self._ancestors[resource.urn])]
 
     def outlives(self, resource: Resource, other: Resource) -> bool:
-        """Whether one goes only when the other has gone."""
+        """Return whether a resource is deleted only after another one."""
         return resource.urn in self._ancestors[other.urn]
 
     def waits_for(self, resource: Resource) -> list[Resource]:
-        """What it waits for itself, without what one of these waits for."""
+        """Return the direct dependencies that no other dependency implies."""
         implied = frozenset().union(*(self._ancestors[n] for n in resource.needs))
         return [self.resources[urn] for urn in sorted(resource.needs - implied)]
 
@@ -101,13 +101,13 @@ class _Monitor(mocks.MockMonitor):
 
     def RegisterResource(self, request):  # noqa: N802 gRPC's name
         response = super().RegisterResource(request)
-        assert response.urn not in self.requests, f"{response.urn}: made twice"
+        assert response.urn not in self.requests, f"{response.urn}: registered twice"
         self.requests[response.urn] = request
         return response
 
 
 class _Answers(mocks.Mocks):
-    """What AWS and Kubernetes would add to what they were asked for."""
+    """Outputs that AWS and Kubernetes would add to the inputs."""
 
     def __init__(self, *, preview):
         self._preview = preview
@@ -119,7 +119,8 @@ class _Answers(mocks.Mocks):
         made |= _MADE.get(args.typ, lambda _: {})(args)
         metadata = dict(made.get("metadata") or {})
         if args.typ.startswith("kubernetes:"):
-            made["metadata"] = {"name": f"{args.name}-1a2b3c4d", **metadata}
+            generated = {"name": f"{args.name}-1a2b3c4d", "uid": f"{args.name}-uid"}
+            made["metadata"] = {**generated, **metadata}
         return f"{args.name}-id", made
 
     def call(self, args):
@@ -196,9 +197,9 @@ def _offerings(types):
     }
 
 
-def record(config, *, stack="demo", facts=FACTS, preview=False) -> Recorded:
-    """Run the program of a StackConfig; in a preview no output of anything is known."""
-    return run(lambda: build(config, stack, facts), stack=stack, preview=preview)
+def record(config, *, stack="demo", info=FACTS, preview=False) -> Recorded:
+    """Run the program of a StackConfig; in a preview, all outputs are unknown."""
+    return run(lambda: build(config, stack, info), stack=stack, preview=preview)
 
 
 def run(program, *, stack="demo", preview=False) -> Recorded:
@@ -207,7 +208,7 @@ def run(program, *, stack="demo", preview=False) -> Recorded:
     monitor = _Monitor(answers)
     outputs, late = {}, []
     with warnings.catch_warnings(), _watching(late), mock.patch.dict(os.environ) as env:
-        # Pulumi asks for an event loop as Python 3.11 no longer likes it.
+        # Pulumi gets its event loop in a way that Python 3.11 deprecates.
         warnings.simplefilter("ignore", DeprecationWarning)
         mocks.set_mocks(
             answers, project="raylift", stack=stack, preview=preview, monitor=monitor
@@ -221,7 +222,7 @@ def run(program, *, stack="demo", preview=False) -> Recorded:
 
 @contextlib.contextmanager
 def _watching(late):
-    """Note resources that are made while an `apply` runs: no preview shows those."""
+    """Record resources registered inside an `apply`, which no preview shows."""
     applying = contextvars.ContextVar("applying", default=False)
     apply, init = pulumi.Output.apply, pulumi.Resource.__init__
 
@@ -248,7 +249,7 @@ def _watching(late):
 
 
 def record_text(folder, text, **options) -> Recorded:
-    """Run the program of a stack file's text."""
+    """Write a stack file and run its program."""
     path = folder / "stacks" / "Pulumi.demo.yaml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -274,7 +275,7 @@ _SECRET = "4dabf18193072939515e22adb298388d"
 
 
 def plain(value):
-    """Whole numbers as such, and every secret as `[secret]`."""
+    """Return a value with whole numbers as int and secrets as `[secret]`."""
     if isinstance(value, dict):
         if _SECRET in value:
             return "[secret]"

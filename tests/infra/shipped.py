@@ -1,4 +1,4 @@
-"""Programs to look at: of the shipped stack files, and of files with everything."""
+"""Recorded programs of the shipped stack files, and of files that use every key."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from recording import record, record_text
 
-from infra.stack_file import load_stack_file, target_of, warnings_of
-from raylift.errors import InputFailed
+from raylift.errors import InvalidInput
+from raylift.infra.config.loader import load_stack_file, target_of, warnings_of
 
 STACKS = Path(__file__).parents[2] / "stacks"
 SHIPPED = tuple(
@@ -21,7 +21,7 @@ SHIPPED = tuple(
 
 _AWS = "config:\n  aws:region: us-west-2\n  raylift:target: aws\n"
 TEXTS = {
-    # Every key that makes a resource of its own.
+    # Every key that adds a resource.
     "aws with all": f"""{_AWS}
   aws:profile: team
   raylift:tags: {{team: ml}}
@@ -59,14 +59,14 @@ TEXTS = {
   raylift:budget: {{monthlyUsd: 500, email: ml@example.com}}
   raylift:protection: {{deletionProtection: true}}
 """,
-    "aws without a way out": f"""{_AWS}
+    "aws without internet access": f"""{_AWS}
   raylift:network: {{natGateway: none, vpcEndpoints: private, flowLogs: false}}
   raylift:kubernetes: {{publicAccessCidrs: []}}
   raylift:autoscaler: {{type: none}}
   raylift:faultTolerance: {{gcsStorage: none}}
   raylift:networkPolicy: {{enabled: false}}
 """,
-    "aws in a VPC that is there": f"""{_AWS}
+    "aws in an existing VPC": f"""{_AWS}
   raylift:network:
     vpcId: vpc-1
     privateSubnetIds: [subnet-0, subnet-1]
@@ -106,7 +106,7 @@ AWS = tuple(name for name in ALL if name.startswith("aws"))
 
 @functools.cache
 def recorded(name, *, preview=False):
-    """The program of a shipped stack file, or of one of TEXTS."""
+    """Return the program of a shipped stack file, or of one of TEXTS."""
     if name in TEXTS:
         with tempfile.TemporaryDirectory() as folder:
             return record_text(Path(folder), TEXTS[name], preview=preview)
@@ -114,13 +114,13 @@ def recorded(name, *, preview=False):
     return record(load_stack_file(path), stack=name, preview=preview)
 
 
-def told(folder, text) -> list[str]:
-    """What a stack file's text is refused for, or warned of."""
+def translate_error(folder, text) -> list[str]:
+    """Return the errors and warnings for the text of a stack file."""
     path = Path(folder) / "stacks" / "Pulumi.demo.yaml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")
     try:
         config = load_stack_file(path)
-    except InputFailed as failed:
+    except InvalidInput as failed:
         return [str(p).removeprefix("stacks/Pulumi.demo.yaml") for p in failed.problems]
     return [f"warning: {text}" for text in warnings_of(config)]

@@ -1,4 +1,4 @@
-"""Any valid stack file makes a program that does not raise; some things always hold."""
+"""Properties of the programs of all valid stack files: none raises, all hold."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from recording import GPU_ZONES, record
 from shipped import ALL, AWS, recorded
 
-from infra.aws.config import AwsConfig
-from infra.aws.instance_types import instance_types
-from infra.kubernetes.config import KubernetesConfig
+from raylift.infra.aws.config import AwsConfig
+from raylift.infra.aws.instance_types import instance_types
+from raylift.infra.config.loader import findings_of
+from raylift.infra.kubernetes.config import KubernetesConfig
 
 TYPES = sorted(
     name
@@ -114,8 +115,7 @@ KUBERNETES_CONFIGS = st.fixed_dictionaries(
 
 def _valid(model, values):
     config = model.model_validate(values)
-    wrong = [w for w in config.checks() if not w.is_warning]
-    assert wrong == []
+    assert [f for f in findings_of(config) if not f.is_warning] == []
     return config
 
 
@@ -129,7 +129,7 @@ few = settings(
 
 @few
 @given(AWS_CONFIGS)
-def test_any_valid_file_for_aws_makes_a_program(values):
+def test_any_valid_file_for_aws_has_a_program(values):
     program = record(_valid(AwsConfig, values), stack="a-very-long-name-20y")
     for_any(program)
     for_gpus(program)
@@ -137,7 +137,7 @@ def test_any_valid_file_for_aws_makes_a_program(values):
 
 @few
 @given(KUBERNETES_CONFIGS)
-def test_any_valid_file_for_kubernetes_makes_a_program(values):
+def test_any_valid_file_for_kubernetes_has_a_program(values):
     for_any(record(_valid(KubernetesConfig, values), stack="a-very-long-name-20y"))
 
 
@@ -175,21 +175,21 @@ def for_gpus(program):
     groups = program.of("eks/nodeGroup:NodeGroup")
     (service,) = program.of("ray.io/v1:RayService")
     for group in groups:
-        told = group.inputs
-        if not told["amiType"].endswith("NVIDIA"):
-            assert "taints" not in told
+        inputs = group.inputs
+        if not inputs["amiType"].endswith("NVIDIA"):
+            assert "taints" not in inputs
             continue
         taint = {"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}
-        assert told["taints"] == [taint]
-        assert told["labels"]["nvidia.com/gpu.present"] == "true"
-        assert told["labels"]["k8s.amazonaws.com/accelerator"].startswith("nvidia-")
-        assert told["labels"]["raylift.io/node-group"] == group.name
+        assert inputs["taints"] == [taint]
+        assert inputs["labels"]["nvidia.com/gpu.present"] == "true"
+        assert inputs["labels"]["k8s.amazonaws.com/accelerator"].startswith("nvidia-")
+        assert inputs["labels"]["raylift.io/node-group"] == group.name
     by_name = {group.name: group.inputs for group in groups}
     for workers in service.inputs["spec"]["rayClusterConfig"]["workerGroupSpecs"]:
         pod = workers["template"]["spec"]
-        wanted = pod["nodeSelector"]["raylift.io/node-group"]
-        has_taint = "taints" in by_name[wanted]
-        tolerated = [t["key"] for t in pod["tolerations"]]
+        name = pod["nodeSelector"]["raylift.io/node-group"]
+        has_taint = "taints" in by_name[name]
+        tolerated = [t["key"] for t in pod.get("tolerations", [])]
         assert tolerated == (["nvidia.com/gpu"] if has_taint else [])
 
 
@@ -203,7 +203,7 @@ def test_every_node_keeps_its_credentials_to_itself_and_its_disk_encrypted():
                 assert disk["ebs"]["encrypted"] == "true"
 
 
-def test_what_is_resolved_can_be_read_again_as_it_was():
+def test_a_resolved_configuration_reads_back_as_it_was():
     for model, values in (
         (AwsConfig, {"aws": {"region": "us-west-2"}, "ingress": {"type": "alb"}}),
         (KubernetesConfig, {}),
@@ -216,5 +216,5 @@ def test_what_is_resolved_can_be_read_again_as_it_was():
             into[name] = value
         try:
             assert _valid(model, again) == config
-        except ValidationError as error:  # told in a line each
+        except ValidationError as error:  # one line per error
             raise AssertionError(str(error)) from None

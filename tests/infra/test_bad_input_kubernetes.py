@@ -1,118 +1,131 @@
-"""Stack files of target kubernetes that are refused, each with its exact message."""
+"""Invalid stack files of target kubernetes, each with its exact message."""
 
 from __future__ import annotations
 
 import pytest
-from shipped import told
+from shipped import translate_error
 
 HEAD = "config:\n  raylift:target: kubernetes\n"
-GROUP = "raylift:nodeGroups: [{{name: a, {}}}]"
-HOW = "use pulumi config set --secret --path 'raylift:ray.secretEnv.HF_TOKEN'"
-LABEL = "letters, digits, '-', '_', '.', at most 63 characters"
-KEY = (
-    "must be letters, digits, '-', '_' and '.', at most 63 characters,"
-    " after a domain and a slash if there is one"
-)
+RUN = "run `pulumi config set --secret --path 'raylift:ray.secretEnv.HF_TOKEN'`"
+CHARACTERS = "must contain only letters, digits, '-', '_' and '.', and have at most 63 characters"
 
 REFUSED = {
-    "raylift:observability: {prometheus: true}": "raylift:observability.prometheus: needs"
-    " networkPolicy.metricsFrom: Prometheus' namespace, such as [monitoring]",
-    "raylift:observability: {prometheus: grafana}": "raylift:observability.prometheus:"
-    ' must be true or false, not the text "grafana"',
-    "raylift:ray: {operator: {install: never}}": "raylift:ray.operator.install: must be"
-    ' true or false, not the text "never"',
-
-    "raylift:network: {}": "raylift:network: only target aws has this key",
-    "raylift:kubernetes: {namespace: A}": "raylift:kubernetes.namespace: must be"
-    " lowercase letters, digits and '-', start with a letter, at most 20 characters",
-    "raylift:kubernetes: {namespace: kuberay-operator}": "raylift:kubernetes.namespace:"
-    " 'kuberay-operator' is the operator's; give Ray one of its own",
-    "raylift:tags: {team: a b}": f"raylift:tags: team: a b: Ray's rule for labels: {LABEL}",
+    "raylift:observability: {prometheus: true}":
+    "raylift:observability.prometheus: requires networkPolicy.metricsFrom with the namespace of Prometheus, such as [monitoring]",
+    "raylift:observability: {prometheus: grafana}":
+    "raylift:observability.prometheus: must be true or false, not the string 'grafana'",
+    "raylift:ray: {operator: {install: never}}":
+    "raylift:ray.operator.install: must be true or false, not the string 'never'",
+    "raylift:network: {}":
+    "raylift:network: is only supported with target aws",
+    "raylift:kubernetes: {namespace: A}":
+    "raylift:kubernetes.namespace: must start with a letter, contain only lowercase letters, digits and '-', and have at most 20 characters",
+    "raylift:kubernetes: {namespace: kuberay-operator}":
+    "raylift:kubernetes.namespace: must not be 'kuberay-operator', the namespace of the operator",
+    "raylift:access: {deployers: [{kind: ServiceAccount, name: ci}]}":
+    "raylift:access.deployers[0].namespace: required with kind: ServiceAccount",
+    "raylift:access: {deployers: [{kind: ServiceAccount, name: CI Bot, namespace: ci}]}":
+    "raylift:access.deployers[0].name: must consist of lowercase letters, digits, '-' and '.', and have at most 253 characters",
+    "raylift:access: {viewers: [{kind: Group, name: ml, namespace: ml}]}":
+    "raylift:access.viewers[0].namespace: requires kind: ServiceAccount",
+    "raylift:access: {viewers: [{kind: Role, name: ml}]}":
+    "raylift:access.viewers[0].kind: must be one of User, Group, ServiceAccount, not the string 'Role'",
+    "raylift:access: {viewers: [{kind: User, name: ''}]}":
+    "raylift:access.viewers[0].name: must not be empty",
+    "raylift:access: {viewers: [{kind: Group, name: 'system:authenticated'}]}":
+    "raylift:access.viewers[0].name: must not be system:authenticated, which includes unknown subjects",
+    "raylift:tags: {team: a b}":
+    f"raylift:tags: 'team: a b' {CHARACTERS} in the key and in the value, as Ray requires for labels",
     # node groups and workers
-    GROUP.format("minSize: 5"): "raylift:nodeGroups[0].minSize: 5 is above maxSize 4",
-    GROUP.format("maxSize: 0"): "raylift:nodeGroups[0].maxSize: must be 1 or more;"
-    " to pause a group set minSize: 0 and let the autoscaler empty it",
-    GROUP.format("tolerations: [{key: a b}]"): "raylift:nodeGroups[0].tolerations[0].key:"
-    f" a b: {KEY}",
-    GROUP.format("nodeSelector: {a b: c}"): "raylift:nodeGroups[0].nodeSelector: a b: c:"
-    f" Ray's rule for labels: {LABEL}",
-    GROUP.format("instanceTypes: [g6.xlarge]"): "raylift:nodeGroups[0].instanceTypes:"
-    " unknown key",
-    "raylift:nodeGroups: [{name: a}, {name: a}]": "raylift:nodeGroups[1].name:"
-    " two groups named 'a'",
+    "raylift:nodeGroups: [{name: a, minSize: 5}]":
+    "raylift:nodeGroups[0].minSize: must be at most maxSize 4, not 5",
+    "raylift:nodeGroups: [{name: a, maxSize: 0}]":
+    "raylift:nodeGroups[0].maxSize: must be at least 1; to pause a group, set minSize: 0 and let the autoscaler empty it",
+    "raylift:nodeGroups: [{name: a, tolerations: [{key: a b}]}]":
+    f"raylift:nodeGroups[0].tolerations[0].key: 'a b' {CHARACTERS}, not counting an optional domain prefix such as example.com/",
+    "raylift:nodeGroups: [{name: a, nodeSelector: {a b: c}}]":
+    f"raylift:nodeGroups[0].nodeSelector: 'a b: c' {CHARACTERS} in the key and in the value, as Ray requires for labels",
+    "raylift:nodeGroups: [{name: a, instanceTypes: [g6.xlarge]}]":
+    "raylift:nodeGroups[0].instanceTypes: unknown key",
+    "raylift:nodeGroups: [{name: a}, {name: a}]":
+    "raylift:nodeGroups[1].name: must be unique; 'a' is already used",
     "raylift:ray: {workerGroups: [{name: a, nodeGroup: b}]}":
-    "raylift:ray.workerGroups[0].nodeGroup: no node group 'b'; there are workers",
+    "raylift:ray.workerGroups[0].nodeGroup: node group 'b' not found; available: workers",
     "raylift:ray: {workerGroups: [{name: workers, numGpus: 1}]}":
-    "raylift:ray.workerGroups[0].numGpus: 1, but a node of 'workers' has none",
+    "raylift:ray.workerGroups[0].numGpus: must be at most 0, the number of GPUs per node in 'workers', not 1",
+    "raylift:packages: s3://code\n  raylift:packageVolume: {}":
+    "raylift:packages: cannot be combined with packageVolume",
+    "raylift:packageVolume: 10Gi":
+    "raylift:packageVolume: must be a mapping, not the string '10Gi'",
+    "raylift:packageVolume: {size: many}":
+    "raylift:packageVolume.size: must be a size such as 512Mi or 16Gi, not the string 'many'",
     # Ray
-    "raylift:ray: {version: 2.6}": "raylift:ray.version: must be text, not the number"
-    " 2.6; put it in quotes",
-    "raylift:ray: {version: 2.51.0}": "raylift:ray.version: 2.51.0 has no token"
-    " authentication; it came with Ray 2.52",
-    "raylift:ray: {operator: {version: 1.4.0}}": "raylift:ray.operator.version: 1.4.0"
-    " lacks authOptions; use 1.5.1 or newer",
-    "raylift:ray: {image: 'rayproject/ray:2.58.0-py311'}": "raylift:ray.image: has tag"
-    " 2.58.0, but raylift:ray.version is 2.60.0: the autoscaler and authentication"
-    " decide by version",
+    "raylift:ray: {version: 2.6}":
+    "raylift:ray.version: must be a string, not the number 2.6; put it in quotes",
+    "raylift:ray: {version: 2.51.0}":
+    "raylift:ray.version: must be at least 2.52.0, the first version with token authentication, not 2.51.0",
+    "raylift:ray: {operator: {version: 1.4.0}}":
+    "raylift:ray.operator.version: must be at least 1.5.1, the first version with authOptions, not 1.4.0",
+    "raylift:ray: {image: 'rayproject/ray:2.58.0-py311'}":
+    "raylift:ray.image: tag must match raylift:ray.version 2.60.0, not 2.58.0: the autoscaler and authentication depend on the version",
     "raylift:ray: {env: {HF_TOKEN: hf_abcdefghijklmnopqrstuvwx}}":
-    f"raylift:ray.env.HF_TOKEN: looks like a secret in clear; {HOW}",
+    f"raylift:ray.env.HF_TOKEN: looks like a secret in plain text; {RUN}",
     "raylift:ray: {env: {HF_TOKEN: AKIAABCDEFGHIJKLMNOP}}":
-    f"raylift:ray.env.HF_TOKEN: looks like a secret in clear; {HOW}",
+    f"raylift:ray.env.HF_TOKEN: looks like a secret in plain text; {RUN}",
     "raylift:ray: {env: {HF_TOKEN: '${env:HF_TOKEN}'}}":
-    f"raylift:ray.env.HF_TOKEN: ${{env:HF_TOKEN}} is not expanded here; {HOW}",
-    "raylift:ray: {env: {RAY_AUTH_TOKEN: x}}": "raylift:ray.env: RAY_AUTH_TOKEN:"
-    " raylift sets it; the token is always on",
-    "raylift:ray: {secretEnv: {HF_TOKEN: x}}": f"raylift:ray.secretEnv.HF_TOKEN: in clear; {HOW}",
-    "raylift:ray: {secretEnv: {A B: {secure: x}}}": "raylift:ray.secretEnv: A B:"
-    " no name of an environment variable",
+    f"raylift:ray.env.HF_TOKEN: ${{env:HF_TOKEN}} is not expanded in a stack file; {RUN}",
+    "raylift:ray: {env: {RAY_AUTH_TOKEN: x}}":
+    "raylift:ray.env: 'RAY_AUTH_TOKEN' is set by raylift; token authentication is always on",
+    "raylift:ray: {secretEnv: {HF_TOKEN: x}}":
+    f"raylift:ray.secretEnv.HF_TOKEN: must be encrypted; {RUN}",
+    "raylift:ray: {secretEnv: {A B: {secure: x}}}":
+    "raylift:ray.secretEnv: 'A B' is not a valid environment variable name",
     # where state is kept
     "raylift:faultTolerance: {gcsStorage: elasticache}":
-    "raylift:faultTolerance.gcsStorage: must be one of rocksdb, redis, none,"
-    ' not the text "elasticache"',
-    "raylift:faultTolerance: {gcsStorage: redis}": "raylift:faultTolerance.redisAddress:"
-    " required with gcsStorage: redis, such as redis://redis:6379",
+    "raylift:faultTolerance.gcsStorage: must be one of rocksdb, redis, none, not the string 'elasticache'",
+    "raylift:faultTolerance: {gcsStorage: redis}":
+    "raylift:faultTolerance.redisAddress: required with gcsStorage: redis; for example, redis://redis:6379",
     "raylift:faultTolerance: {redisAddress: 'redis://x:1'}":
-    "raylift:faultTolerance.redisAddress: not used with gcsStorage: rocksdb",
+    "raylift:faultTolerance.redisAddress: cannot be combined with gcsStorage: rocksdb",
     "raylift:faultTolerance: {gcsStorage: none, size: 1Gi}":
-    "raylift:faultTolerance.size: not used with gcsStorage: none",
+    "raylift:faultTolerance.size: cannot be combined with gcsStorage: none",
     "raylift:faultTolerance: {gcsStorage: redis, redisAddress: 'redis://:x@redis:1'}":
-    "raylift:faultTolerance.redisAddress: has a password in clear; put it in a Secret"
-    " and name that as redisPassword",
+    "raylift:faultTolerance.redisAddress: must not contain a password; put it into a Secret and set redisPassword",
     # the way in
-    "raylift:ingress: {type: alb}": "raylift:ingress.type: must be one of none,"
-    ' ingressClass, not the text "alb"',
-    "raylift:ingress: {host: a.example}": "raylift:ingress.host: not used without type:"
-    " ingressClass",
+    "raylift:ingress: {type: alb}":
+    "raylift:ingress.type: must be one of none, ingressClass, not the string 'alb'",
+    "raylift:ingress: {host: a.example}":
+    "raylift:ingress.host: requires type: ingressClass",
     "raylift:networkPolicy: {apiServerCidrs: [x]}":
-    "raylift:networkPolicy.apiServerCidrs[0]: must be a network such as 10.0.0.0/16,"
-    ' not the text "x"',
+    "raylift:networkPolicy.apiServerCidrs[0]: must be an IPv4 CIDR block without host bits, such as 10.0.0.0/16, not the string 'x'",
     "raylift:networkPolicy: {apiServerCidrs: [10.0.0.0/24, 0.0.0.0/0]}":
-    "raylift:networkPolicy.apiServerCidrs: would open Ray's dashboard to everybody; name"
-    " the API server's addresses",
+    "raylift:networkPolicy.apiServerCidrs: must not include the whole internet, because it could then reach Ray's dashboard; list the addresses of the API server",
 }  # fmt: skip
 WARNED = {
-    "raylift:ray: {version: 2.55.0}": "raylift:faultTolerance.gcsStorage: rocksdb is new in"
-    " Ray and was tried with 2.60; if the head of 2.55.0 does not start, use redis or none",
-    "raylift:ray: {image: 'rayproject/ray:latest'}": "raylift:ray.image: a mutable tag:"
-    " a restart may change the code; pin a version or a digest",
+    "raylift:ray: {version: 2.55.0}":
+    "raylift:faultTolerance.gcsStorage: rocksdb was tested only with Ray 2.60; if the head does not start with Ray 2.55.0, use redis or none",
+    "raylift:ray: {image: 'rayproject/ray:latest'}":
+    "raylift:ray.image: has a mutable tag, so a restart may change the code; use a version tag or digest",
     "raylift:ray: {workerGroups: [{name: workers, minReplicas: 2, maxReplicas: 2}]}":
-    "raylift:ray.workerGroups[0].minReplicas: needs 2 nodes at once, but 'workers' starts"
-    " with 1: the cluster begins by scaling up",
+    "raylift:ray.workerGroups[0].minReplicas: needs 2 nodes from the start, but 'workers' starts with 1, so the cluster must scale up first",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("line", REFUSED)
-def test_it_is_refused_with_its_line_and_what_is_wrong(tmp_path, line):
-    assert told(tmp_path, HEAD + f"  {line}\n") == [f":3: {REFUSED[line]}"]
+def test_an_error_has_its_line_and_key(tmp_path, line):
+    assert translate_error(tmp_path, HEAD + f"  {line}\n") == [f":3: {REFUSED[line]}"]
 
 
 @pytest.mark.parametrize("line", WARNED)
-def test_what_hardly_works_is_said_and_not_refused(tmp_path, line):
-    assert told(tmp_path, HEAD + f"  {line}\n") == [f"warning: {WARNED[line]}"]
+def test_a_warning_has_its_key(tmp_path, line):
+    assert translate_error(tmp_path, HEAD + f"  {line}\n") == [
+        f"warning: {WARNED[line]}"
+    ]
 
 
-def test_an_ingress_names_its_class_and_where_its_controller_is(tmp_path):
-    assert told(tmp_path, HEAD + "  raylift:ingress: {type: ingressClass}\n") == [
-        ":1: raylift:networkPolicy.serveFrom: must name the ingress controller's namespace, such as [ingress-nginx], or nothing gets in",
-        ":3: raylift:ingress.ingressClassName: required with type: ingressClass, such as nginx",
+def test_an_ingress_requires_a_class_and_the_namespace_of_its_controller(tmp_path):
+    text = HEAD + "  raylift:ingress: {type: ingressClass}\n"
+    assert translate_error(tmp_path, text) == [
+        ":1: raylift:networkPolicy.serveFrom: must list the namespace of the ingress controller, such as [ingress-nginx]; otherwise the controller cannot reach Serve",
+        ":3: raylift:ingress.ingressClassName: required with type: ingressClass; for example, nginx",
     ]

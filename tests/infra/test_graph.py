@@ -1,7 +1,7 @@
-"""What waits for what: the order of `up`, which `delete` goes through backwards.
+"""The order in which `up` creates resources and, in reverse, `delete` deletes them.
 
-A resource goes only when everything that depends on it has gone. So to outlive
-something is to be what it depends on, directly or not.
+A resource is deleted only after everything that depends on it. So a resource outlives
+another one if the other depends on it, directly or indirectly.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import json
 
 import pulumi_aws as aws_sdk
 import pytest
-from recording import run
+from recording import record, run
 from shipped import ALL, AWS, recorded
+
+from raylift.infra.kubernetes.config import KubernetesConfig
 
 FIRST_ON_NODES = ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
 WAY_OUT = (
@@ -59,7 +61,7 @@ def any_target(request):
 
 def assert_outlives(program, lasting, going):
     wrong = [
-        f"{one.kind} {one.name} may go before {other.name}"
+        f"{one.kind} {one.name} may be deleted before {other.name}"
         for one in lasting
         for other in going
         if not program.outlives(one, other)
@@ -101,7 +103,7 @@ def ray_service(program):
     return program.one("ray-service", "ray.io/v1:RayService")
 
 
-def test_the_way_out_outlives_every_node(aws):
+def test_internet_access_outlives_every_node(aws):
     lasting = [r for kind in (*WAY_OUT, *JOINED) for r in aws.of(kind)]
     lasting += [r for r in aws.of("SecurityGroupIngressRule") if "https" in r.name]
     assert_outlives(aws, lasting, groups(aws))
@@ -114,17 +116,17 @@ def test_a_nat_gateway_goes_before_its_own_way_to_the_internet(aws):
     assert_outlives(aws, lasting, aws.of("NatGateway"))
 
 
-def test_what_a_node_cannot_live_without_outlives_it(aws):
+def test_what_a_node_needs_outlives_it(aws):
     lasting = [*addons(aws, *FIRST_ON_NODES), *policies_of(aws, "node")]
     assert_outlives(aws, lasting, groups(aws))
 
 
-def test_what_eks_acts_by_outlives_the_cluster(aws):
+def test_the_policies_of_eks_outlive_the_cluster(aws):
     lasting = [*policies_of(aws, "cluster"), aws.one("control-plane-logs")]
     assert_outlives(aws, lasting, aws.of("eks/cluster:Cluster"))
 
 
-def test_the_key_outlives_all_that_is_encrypted_by_it(aws):
+def test_the_key_outlives_everything_encrypted_with_it(aws):
     used = [
         r
         for r in aws.resources.values()
@@ -136,7 +138,7 @@ def test_the_key_outlives_all_that_is_encrypted_by_it(aws):
     assert_outlives(aws, own, used)
 
 
-def test_flow_logs_end_before_what_they_are_written_by_goes(aws):
+def test_flow_logs_are_deleted_before_their_role_and_log_group(aws):
     for log in aws.of("ec2/flowLog:FlowLog"):
         lasting = [*policies_of(aws, "flow-logs"), aws.one("flow-logs", "LogGroup")]
         assert_outlives(aws, [*lasting, *aws.of("ec2/vpc:Vpc")], [log])
@@ -157,11 +159,13 @@ def test_a_load_balancer_that_has_a_name_in_the_dns_is_waited_for():
     for name in ("aws-prod", "aws with a zone"):
         (way_in,) = recorded(name).of("networking.k8s.io/v1:Ingress")
         annotations = way_in.inputs["metadata"]["annotations"]
-        waits[name] = annotations["pulumi.com/waitFor"]
+        waits[name] = {k: v for k, v in annotations.items() if "pulumi.com" in k}
         replaced = list(way_in.request.replaceOnChanges)
     assert waits == {
-        "aws-prod": "jsonpath={.metadata.uid}",
-        "aws with a zone": "jsonpath={.status.loadBalancer.ingress[0].hostname}",
+        "aws-prod": {"pulumi.com/skipAwait": "true"},
+        "aws with a zone": {
+            "pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0].hostname}"
+        },
     }
     scheme = 'metadata.annotations["alb.ingress.kubernetes.io/scheme"]'
     assert (replaced, way_in.request.deleteBeforeReplace) == ([scheme], True)
@@ -258,10 +262,32 @@ def test_the_way_in_for_clients_goes_before_what_serves_them(any_target):
     assert_outlives(any_target, [ray_service(any_target), serve], ingresses)
 
 
-def test_budgets_for_disruption_go_before_the_nodes_that_they_hold_up(aws):
+def test_budgets_for_disruption_go_before_the_nodes_that_they_hold_up():
+    aws = recorded("aws-dev")
     budgets = aws.of("PodDisruptionBudget")
-    assert len(budgets) == 2
+    assert budgets
     assert_outlives(aws, [aws.one("system", "NodeGroup")], budgets)
+
+
+@pytest.mark.parametrize(
+    ("storage", "replicas", "budgets"),
+    [
+        ("rocksdb", 0, {}),
+        ("rocksdb", 1, {}),
+        ("rocksdb", 3, {"demo-worker": 2}),
+        ("none", 1, {"demo-head": 1}),
+    ],
+)
+def test_a_drain_leaves_all_but_one_of_the_required_workers(storage, replicas, budgets):
+    config = KubernetesConfig(
+        faultTolerance={"gcsStorage": storage},
+        ray={"workerGroups": [{"name": "workers", "minReplicas": replicas}]},
+    )
+    found = record(config).of("PodDisruptionBudget")
+    assert budgets == {
+        budget.inputs["metadata"]["name"]: budget.inputs["spec"]["minAvailable"]
+        for budget in found
+    }
 
 
 def test_the_control_plane_waits_for_no_way_out(aws):
@@ -292,7 +318,7 @@ def test_the_operator_is_installed_while_add_ons_come_up(aws):
         assert named == set(FIRST_ON_NODES)
 
 
-def test_redis_is_made_while_the_cluster_is(aws):
+def test_redis_is_created_in_parallel_with_the_cluster(aws):
     for redis in aws.of("ReplicationGroup"):
         assert not any(aws.outlives(r, redis) for r in aws.of("Cluster:Cluster"))
 
@@ -304,10 +330,16 @@ def test_nothing_is_left_to_the_deletion_of_something_else(any_target):
 
 
 def test_every_deletion_is_awaited(any_target):
-    told = json.dumps([r.inputs for r in any_target.resources.values()])
-    assert "pulumi.com/skipAwait" not in told
+    resources = any_target.resources.values()
+    kinds = {r.kind for r in resources if "pulumi.com/skipAwait" in str(r.inputs)}
+    # Of these kinds, the provider awaits the deletion nevertheless.
+    assert kinds <= {
+        "kubernetes:core/v1:PersistentVolumeClaim",
+        "kubernetes:core/v1:Service",
+        "kubernetes:networking.k8s.io/v1:Ingress",
+    }
     unwatched = [r.name for r in any_target.of("Release") if r.inputs.get("skipAwait")]
-    # Charts of DaemonSets alone, which have nothing to wait for without such a node.
+    # Charts that contain only DaemonSets, which have no pods without matching nodes.
     assert set(unwatched) <= {
         "aws-efa-k8s-device-plugin",
         "dcgm-exporter",
@@ -316,9 +348,9 @@ def test_every_deletion_is_awaited(any_target):
 
 
 def test_what_others_own_is_in_no_ray_service(any_target):
-    told = ray_service(any_target).inputs
-    assert "serveConfigV2" not in json.dumps(told)
-    groups = told["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    inputs = ray_service(any_target).inputs
+    assert "serveConfigV2" not in json.dumps(inputs)
+    groups = inputs["spec"]["rayClusterConfig"]["workerGroupSpecs"]
     assert groups
     assert all("replicas" not in group for group in groups)
 
@@ -328,15 +360,16 @@ TIMEOUTS = {
     "aws:eks/cluster:Cluster": ("30m", "60m", "30m"),
     "aws:eks/nodeGroup:NodeGroup": ("40m", "60m", "40m"),
     "aws:elasticache/replicationGroup:ReplicationGroup": ("40m", "60m", "40m"),
+    "kubernetes:apps/v1:Deployment": ("20m", "20m", ""),
     "kubernetes:ray.io/v1:RayService": ("20m", "20m", "10m"),
     "kubernetes:networking.k8s.io/v1:Ingress": ("", "", "10m"),
 }
 
 
-def test_what_takes_long_is_given_the_time(any_target):
+def test_slow_resources_have_longer_timeouts(any_target):
     for resource in any_target.resources.values():
-        given = resource.request.customTimeouts
-        times = (given.create, given.update, given.delete)
+        timeouts = resource.request.customTimeouts
+        times = (timeouts.create, timeouts.update, timeouts.delete)
         assert times == TIMEOUTS.get(resource.kind, ("", "", ""))
     assert {r.inputs["timeout"] for r in any_target.of("Release")} <= {600}
 
@@ -349,7 +382,7 @@ IGNORED = {
 }
 
 
-def test_what_controllers_change_is_not_changed_back(aws):
+def test_changes_by_controllers_are_ignored(aws):
     for resource in aws.resources.values():
         ignored = set(resource.request.ignoreChanges) - {"vpcConfig.publicAccessCidrs"}
         assert ignored == (

@@ -8,7 +8,7 @@ import importlib.util
 import json
 from pathlib import Path
 
-from infra.aws.instance_types import MIB, InstanceType, instance_types
+from raylift.infra.aws.instance_types import MIB, InstanceType, instance_types
 
 
 @functools.cache

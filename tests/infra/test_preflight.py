@@ -1,4 +1,4 @@
-"""What a cluster lacks for a stack is told before anything is made in it."""
+"""Requirements on a cluster, checked before anything is created in it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 from recording import FACTS, record
 
-from infra.kubernetes.config import KubernetesConfig
-from infra.kubernetes.facts import FoundOperator
-from infra.kubernetes.preflight import refuse_what_lacks
-from raylift.errors import CannotWork, Denied, InputFailed
+from raylift.errors import FailedPrecondition, InvalidInput, PermissionDenied
+from raylift.infra.kubernetes.cluster_info import FoundOperator
+from raylift.infra.kubernetes.config import KubernetesConfig
+from raylift.infra.kubernetes.preflight import refuse_what_lacks
 
 GPUS = {"nodeGroups": [{"name": "a", "numGpus": 1}]}
 INGRESS = {
@@ -19,95 +19,127 @@ INGRESS = {
 }
 MONITOR = {"observability": {"prometheus": True}}
 NO_INSTALL = {"ray": {"operator": {"install": False}}}
-THERE = FoundOperator("1.6.1", "kuberay")
+INSTALLED = FoundOperator("1.6.1", "kuberay")
 OLD = FoundOperator("1.5.0", "kuberay")
 SERVED = {"has_crds": True, "served": ("RayJob prod/train",)}
 NO_CLASS = {"default_storage_class": None, "storage_classes": ()}
 
-LACKS = [
-    ({}, {"version": (1, 27)}, CannotWork, "runs Kubernetes 1.27; 1.28 or newer"),
+UNMET = [
+    (
+        {},
+        {"version": (1, 27)},
+        FailedPrecondition,
+        "runs Kubernetes 1.27; 1.28 or newer is required",
+    ),
     (
         {},
         {"denied": ("secrets in namespace ray",)},
-        Denied,
-        "may not create secrets in",
+        PermissionDenied,
+        "do not allow creating secrets in namespace ray",
     ),
-    ({}, {"operator": OLD}, CannotWork, "1.5.0 and lacks authOptions; 1.5.1 or newer"),
-    (NO_INSTALL, {}, CannotWork, "has no KubeRay operator"),
+    (
+        {},
+        {"operator": OLD},
+        FailedPrecondition,
+        "operator 1.5.0 does not support authOptions; 1.5.1 or newer is required",
+    ),
+    (NO_INSTALL, {}, FailedPrecondition, "has no KubeRay operator"),
     (
         {"ray": {"operator": {"install": True}}},
-        {"operator": THERE},
-        CannotWork,
-        "is there already, in namespace kuberay",
+        {"operator": INSTALLED},
+        FailedPrecondition,
+        "already installed in namespace 'kuberay'",
     ),
     (
         {},
         {"owns_operator_namespace": False},
-        CannotWork,
-        "namespace 'kuberay-operator' is there already, without an operator",
+        FailedPrecondition,
+        "namespace 'kuberay-operator' already exists but has no KubeRay operator",
     ),
-    ({}, SERVED, CannotWork, "out of sight may run what is there: RayJob prod/train"),
-    ({}, NO_CLASS, InputFailed, "required: the cluster has no default StorageClass"),
+    (
+        {},
+        SERVED,
+        FailedPrecondition,
+        "one may manage these objects: RayJob prod/train",
+    ),
+    ({}, NO_CLASS, InvalidInput, "required: the cluster has no default StorageClass"),
     (
         {"faultTolerance": {"storageClassName": "fast"}},
         {},
-        InputFailed,
-        "the cluster has no 'fast'",
+        InvalidInput,
+        "the cluster has no StorageClass 'fast'",
     ),
-    (INGRESS, {}, InputFailed, "the cluster has no 'traefik'"),
-    (GPUS, {"gpus": 0}, CannotWork, "no node of the cluster offers nvidia.com/gpu"),
+    (
+        {"packageVolume": {"storageClassName": "fast"}},
+        {},
+        InvalidInput,
+        "raylift:packageVolume.storageClassName: the cluster has no StorageClass",
+    ),
+    (
+        {"packageVolume": {}, "faultTolerance": {"gcsStorage": "none"}},
+        NO_CLASS,
+        InvalidInput,
+        "raylift:packageVolume.storageClassName: required",
+    ),
+    (INGRESS, {}, InvalidInput, "the cluster has no IngressClass 'traefik'"),
+    (
+        GPUS,
+        {"gpus": 0},
+        FailedPrecondition,
+        "no node in the cluster provides nvidia.com/gpu",
+    ),
     (
         {**MONITOR, "networkPolicy": {"metricsFrom": ["monitoring"]}},
         {"has_prometheus": False},
-        CannotWork,
-        "has no Prometheus operator",
+        FailedPrecondition,
+        "has no Prometheus Operator",
     ),
 ]
 
 
-def _config(asked):
-    return KubernetesConfig.model_validate({"target": "kubernetes", **asked})
+def _config(values):
+    return KubernetesConfig.model_validate({"target": "kubernetes", **values})
 
 
-@pytest.mark.parametrize(("asked", "found", "error", "text"), LACKS)
-def test_it_is_told_what_the_cluster_lacks(asked, found, error, text):
-    facts = dataclasses.replace(FACTS, **found)
+@pytest.mark.parametrize(("values", "changes", "error", "text"), UNMET)
+def test_an_unmet_requirement_is_reported(values, changes, error, text):
+    info = dataclasses.replace(FACTS, **changes)
     with pytest.raises(error, match=text):
-        refuse_what_lacks(_config(asked), facts)
+        refuse_what_lacks(_config(values), info)
 
 
-def test_what_is_not_asked_for_may_be_missing():
+def test_what_a_stack_does_not_use_may_be_missing():
     poor = {"gpus": 0, "ingress_classes": (), "has_prometheus": False, **NO_CLASS}
-    asked = {"faultTolerance": {"gcsStorage": "none"}}
-    refuse_what_lacks(_config(asked), dataclasses.replace(FACTS, **poor))
-    found = {"operator": THERE, "owns_operator_namespace": False}
-    refuse_what_lacks(_config({}), dataclasses.replace(FACTS, **found))
+    in_memory = {"faultTolerance": {"gcsStorage": "none"}}
+    refuse_what_lacks(_config(in_memory), dataclasses.replace(FACTS, **poor))
+    installed = {"operator": INSTALLED, "owns_operator_namespace": False}
+    refuse_what_lacks(_config({}), dataclasses.replace(FACTS, **installed))
 
 
 @pytest.mark.parametrize(
-    ("asked", "found", "made"),
+    ("values", "changes", "expected"),
     [
         ({}, {}, True),
-        ({}, {"has_crds": True}, True),  # Helm has left them: nobody works on them
-        ({}, {"has_crds": True, "operator": THERE}, False),
-        (NO_INSTALL, {"has_crds": True}, False),  # one that a provider manages
+        ({}, {"has_crds": True}, True),  # Helm keeps CRDs when it uninstalls
+        ({}, {"has_crds": True, "operator": INSTALLED}, False),
+        (NO_INSTALL, {"has_crds": True}, False),  # managed by the provider, not visible
     ],
 )
-def test_an_operator_is_installed_where_none_is_at_work(asked, found, made):
-    facts = dataclasses.replace(FACTS, **found)
-    refuse_what_lacks(_config(asked), facts)
-    resources = record(_config(asked), facts=facts).resources.values()
+def test_an_operator_is_installed_unless_one_runs(values, changes, expected):
+    info = dataclasses.replace(FACTS, **changes)
+    refuse_what_lacks(_config(values), info)
+    resources = record(_config(values), info=info).resources.values()
     releases = [each.name for each in resources if each.kind.endswith(":Release")]
-    assert releases == (["kuberay-operator"] if made else [])
+    assert releases == (["kuberay-operator"] if expected else [])
 
 
 @pytest.mark.parametrize(
-    ("asked", "found", "made"),
+    ("values", "has_prometheus", "expected"),
     [
         ({"networkPolicy": {"metricsFrom": ["monitoring"]}}, True, True),
         ({"networkPolicy": {"metricsFrom": ["monitoring"]}}, False, False),
         ({"networkPolicy": {"enabled": False}}, True, True),
-        ({}, True, False),  # Prometheus would get nothing
+        ({}, True, False),  # the network policy would block Prometheus
         (
             {
                 "networkPolicy": {"metricsFrom": ["monitoring"]},
@@ -118,8 +150,10 @@ def test_an_operator_is_installed_where_none_is_at_work(asked, found, made):
         ),
     ],
 )
-def test_prometheus_is_told_of_the_pods_where_it_can_ask_them(asked, found, made):
-    facts = dataclasses.replace(FACTS, has_prometheus=found)
-    made_of = record(_config(asked), facts=facts).resources.values()
-    kinds = {resource.kind for resource in made_of}
-    assert ("kubernetes:monitoring.coreos.com/v1:PodMonitor" in kinds) is made
+def test_pods_are_monitored_if_prometheus_can_reach_them(
+    values, has_prometheus, expected
+):
+    info = dataclasses.replace(FACTS, has_prometheus=has_prometheus)
+    resources = record(_config(values), info=info).resources.values()
+    kinds = {resource.kind for resource in resources}
+    assert ("kubernetes:monitoring.coreos.com/v1:PodMonitor" in kinds) is expected

@@ -1,4 +1,4 @@
-"""The fixtures of the tests on real Ray."""
+"""Fixtures of the tests on real Ray."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from project import make_project, running
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory):
-    """A stack that is up for the tests of one module; four claimed CPUs."""
+    """A running stack for the tests of one module, which declares four CPUs."""
     config = """
     raylift:target: local
     raylift:ray: {head: {numCpus: 4}}
@@ -20,7 +20,7 @@ def up(tmp_path_factory):
 
 @pytest.fixture
 def project(tmp_path):
-    """A stack that is not up; whatever the test starts is ended after it."""
+    """A stack that is not up; everything that the test starts is stopped after it."""
     project = make_project(tmp_path)
     yield project
     project.run("delete", "--yes", code=None)

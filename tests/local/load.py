@@ -1,8 +1,9 @@
-"""Requests at a steady rate, whether or not answers come: an open loop."""
+"""An open loop: requests at a constant rate, regardless of the responses."""
 
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -11,9 +12,19 @@ if TYPE_CHECKING:
     from project import Project
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A response, with the monotonic times of request and response in seconds."""
+
+    status: int
+    text: str
+    sent: float
+    answered: float
+
+
 @dataclass
 class Load:
-    """`with Load(project, "/path") as load:` asks until the block ends."""
+    """A context manager that sends requests to a path until its block ends."""
 
     project: Project
     path: str
@@ -34,22 +45,28 @@ class Load:
 
     def _ask(self) -> None:
         while not self._stop.wait(1 / self.rate):
-            self._answers.append(
-                self._pool.submit(self.project.get, self.path, timeout=25)
-            )
+            self._answers.append(self._pool.submit(self._get))
+
+    def _get(self) -> Answer:
+        sent = time.monotonic()
+        status, text = self.project.get(self.path)
+        return Answer(status, text, sent, time.monotonic())
+
+    @property
+    def done(self) -> list[Answer]:
+        """The responses so far, in the order of their requests."""
+        return [answer.result() for answer in self._answers if answer.done()]
 
     @property
     def answers(self) -> list[str]:
-        """The texts of those that came so far."""
-        done = [answer.result() for answer in self._answers if answer.done()]
-        return [text for status, text in done if status == 200]
+        """The texts of the successful responses so far."""
+        return [answer.text for answer in self.done if answer.status == 200]
 
     def count(self, text: str) -> int:
-        """How many so far were this text."""
+        """Return how many successful responses so far have this text."""
         return self.answers.count(text)
 
     @property
     def lost(self) -> list[tuple[int, str]]:
-        """What was not answered with 200."""
-        done = [answer.result() for answer in self._answers if answer.done()]
-        return [answer for answer in done if answer[0] != 200]
+        """The status and text of each response other than 200."""
+        return [(a.status, a.text) for a in self.done if a.status != 200]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import threading
-import time
 import urllib.request
 
 import pytest
-from project import wait_until
+from project import ANSWER_SECONDS, COMMAND_SECONDS, WAIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.ray
 
@@ -54,7 +53,7 @@ def _app(name: str, folder: str, **more) -> dict:
 
 @pytest.fixture(scope="module")
 def two(up):
-    """Applications a and b, deployed apart."""
+    """Applications a and b, deployed separately."""
     for name in ("a", "b"):
         up.write_app(name)
         up.write_serve(f"{name}.yaml", _app(name, name))
@@ -64,9 +63,9 @@ def two(up):
 
 @pytest.fixture(scope="module", autouse=True)
 def stream(two):
-    """One response that streams through every update, reload and fault of the module.
+    """A response that streams during all updates, reloads and faults of the module.
 
-    Ray's default ends such a stream 120 s after a reload of HAProxy (ray#66056).
+    With Ray's defaults, such a stream ends 120 s after HAProxy reloads (ray#66056).
     """
     two.write_app("stream", code=STREAM)
     two.write_serve("stream.yaml", _app("stream", "stream"))
@@ -76,7 +75,7 @@ def stream(two):
     stop = threading.Event()
 
     def read() -> None:
-        with urllib.request.urlopen(url, timeout=30) as response:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as response:
             for line in response:
                 lines.append(line.decode())
                 if stop.is_set():
@@ -84,25 +83,25 @@ def stream(two):
         lines.append("ended early")
 
     reader = threading.Thread(target=read)
-    began = time.monotonic()
     reader.start()
     yield
     assert reader.is_alive()
+    past = len(lines)
+    wait_until(lambda: len(lines) > past)  # it still streams
     stop.set()
-    reader.join(timeout=10)
+    reader.join(timeout=ANSWER_SECONDS)
     assert [int(line) for line in lines] == list(range(len(lines)))
-    assert len(lines) >= (time.monotonic() - began) / 2
 
 
-def test_a_deployed_application_answers_where_the_command_says(two):
+def test_a_deployed_application_answers_at_the_printed_address(two):
     address = f"http://127.0.0.1:{two.ports['serve']}/a"
     two.write_app("a", version="v1b")
     result = two.run("deploy", "a.yaml")
-    assert f"a answers at {address}" in result.stdout
+    assert f"a is available at {address}" in result.stdout
     assert two.get("/a")[1].startswith("v1b ")
 
 
-def test_the_same_file_again_is_nothing_to_do_and_writes_nothing(two):
+def test_deploying_the_same_file_again_is_a_no_op(two):
     before = sorted(p.name for p in two.state_dir.rglob("*") if p.is_file())
     pids = two.replica_pids("a")
     result = two.run("deploy", "a.yaml", "--json")
@@ -114,7 +113,7 @@ def test_the_same_file_again_is_nothing_to_do_and_writes_nothing(two):
     assert two.replica_pids("a") == pids
 
 
-def test_an_ingress_that_only_grpc_can_ask_needs_a_servicer(two):
+def test_a_grpc_only_ingress_requires_a_servicer(two):
     two.write_app("mute", code=MUTE)
     two.write_serve("mute.yaml", _app("mute", "mute"))
     refused = two.run("deploy", "mute.yaml", code=2)
@@ -123,7 +122,7 @@ def test_an_ingress_that_only_grpc_can_ask_needs_a_servicer(two):
     assert "mute" not in two.names()
 
 
-def test_deploying_one_application_leaves_the_others_replicas_alone(two):
+def test_deploying_one_application_does_not_affect_other_replicas(two):
     pids = two.replica_pids("b")
     two.write_app("a", version="v2")
     two.run("deploy", "a.yaml")
@@ -131,13 +130,13 @@ def test_deploying_one_application_leaves_the_others_replicas_alone(two):
     assert two.replica_pids("b") == pids
 
 
-def test_a_changed_byte_of_code_makes_a_new_version_and_none_makes_none(two):
+def test_only_changed_code_creates_a_new_version(two):
     two.write_app("a", version="v3")
     assert "~ change a" in two.run("deploy", "a.yaml").stdout
     assert "= unchanged a" in two.run("deploy", "a.yaml").stdout
 
 
-def test_a_constructor_that_raises_rolls_back_with_the_users_own_line(two):
+def test_a_constructor_error_rolls_back_and_names_the_line(two):
     pids = two.replica_pids("a")
     code = """
 from ray import serve
@@ -151,13 +150,13 @@ app = Hello.bind()
     two.write_serve("broken.yaml", _app("a", "broken"))
     result = two.run("deploy", "broken.yaml", code=6)
     assert "ValueError: no weights at /models/x (hello.py:" in result.stderr
-    assert "last good version of a serves again" in result.stderr
+    assert "rolled back: a is serving the last good version" in result.stderr
     assert two.get("/a")[0] == 200
     assert two.replica_pids("a") == pids
     assert two.status()["healthy"]
 
 
-def test_an_import_error_rolls_back_with_the_users_own_line(two):
+def test_an_import_error_rolls_back_and_names_the_line(two):
     two.write("noimport/hello.py", "import no_such_library\napp = None\n")
     two.write_serve("noimport.yaml", _app("a", "noimport", deployments=[]))
     result = two.run("deploy", "noimport.yaml", code=6)
@@ -165,14 +164,14 @@ def test_an_import_error_rolls_back_with_the_users_own_line(two):
     assert two.get("/a")[0] == 200
 
 
-def test_a_new_application_that_fails_is_removed_again(two):
+def test_a_new_application_that_fails_is_deleted(two):
     two.write_serve("new.yaml", _app("new", "noimport", deployments=[]))
     result = two.run("deploy", "new.yaml", code=6)
-    assert "removed, since new: new" in result.stderr
+    assert "deleted new (new in this release)" in result.stderr
     assert "new" not in {a["name"] for a in two.status()["applications"]}
 
 
-def test_a_stuck_constructor_is_named_with_its_line_and_rolled_back_at_the_deadline(
+def test_a_stuck_constructor_rolls_back_at_the_deadline_and_names_the_line(
     two,
 ):
     code = """
@@ -190,7 +189,8 @@ app = Hello.bind()
 """
     two.write_app("stuck", code=code)
     two.write_serve("stuck.yaml", _app("a", "stuck"))
-    result = two.run("deploy", "stuck.yaml", "--timeout", "20", code=6)
+    seconds = f"{15 + 5 * two.slowness():.0f}"
+    result = two.run("deploy", "stuck.yaml", "--timeout", seconds, code=6)
     assert "still in its constructor at Hello.load (hello.py:" in result.stderr
     assert two.get("/a")[0] == 200
 
@@ -208,7 +208,7 @@ app = Hello.bind()
 """
     two.write_app("sick", code=code)
     two.write_serve("sick.yaml", _app("a", "sick"))
-    result = two.run("deploy", "sick.yaml", "--timeout", "60", code=6)
+    result = two.run("deploy", "sick.yaml", code=6)
     assert "RuntimeError: the model lost its GPU (hello.py:" in result.stderr
     assert two.get("/a")[0] == 200
 
@@ -221,10 +221,8 @@ def test_resources_that_no_node_has_are_refused_before_anything_is_written(two):
             {"name": "Hello", "ray_actor_options": {"num_gpus": 8}}
         ]),
     )  # fmt: skip
-    began = time.monotonic()
     result = two.run("deploy", "gpu.yaml", code=3)
-    assert "needs GPU 8, the largest node has 0" in result.stderr
-    assert time.monotonic() - began < 10
+    assert "needs 8 GPU, but the largest node has 0" in result.stderr
     assert sorted((two.state_dir / "releases").iterdir()) == releases
 
 
@@ -261,24 +259,23 @@ def test_module_and_attribute_deploy_without_a_file(two):
     two.run("deploy", "hello:app", "--name", "quick", "--route-prefix", "/quick")
     assert two.get("/quick")[1].startswith("quick ")
     (two.root / "hello.py").unlink()
-    assert "quick is deleted" in two.run("delete", "quick").stdout
+    assert "deleted quick" in two.run("delete", "quick").stdout
     assert two.get("/quick")[0] == 404
 
 
-def test_deploys_of_different_applications_at_once_both_land(two):
+def test_concurrent_deploys_of_different_applications_succeed(two):
     files = []
     for name in ("p", "q"):
         two.write_app(name)
         two.write_serve(f"{name}.yaml", _app(name, name))
         files.append(f"{name}.yaml")
     running = [two.start("deploy", file) for file in files]
-    assert [process.wait(90) for process in running] == [0, 0]
+    told = [process.communicate(timeout=COMMAND_SECONDS) for process in running]
+    assert [process.returncode for process in running] == [0, 0], told
     assert two.get("/p")[0] == two.get("/q")[0] == 200
-    for process in running:
-        process.communicate()
 
 
-def test_prune_needs_a_yes_and_then_deletes_what_is_not_in_the_file(two):
+def test_prune_requires_yes_and_deletes_applications_not_in_the_file(two):
     refused = two.run("deploy", "a.yaml", "--prune", code=2)
     assert "--yes" in refused.stderr
     assert two.get("/p")[0] == 200
@@ -291,46 +288,51 @@ def test_prune_needs_a_yes_and_then_deletes_what_is_not_in_the_file(two):
 
 
 def test_a_deploy_of_an_application_that_is_being_deployed_is_a_conflict(two):
-    slow = two.start("deploy", "stuck.yaml", "--timeout", "15")
+    seconds = f"{10 + 10 * two.slowness():.0f}"
+    slow = two.start("deploy", "stuck.yaml", "--timeout", seconds)
     wait_until(lambda: _open_release(two))
     two.write_app("a", version="v9")
     result = two.run("deploy", "a.yaml", code=5)
     assert "is being deployed by" in result.stderr
-    slow.communicate(timeout=60)
+    slow.communicate(timeout=COMMAND_SECONDS)
     assert slow.returncode == 6
 
 
-def test_a_killed_deploy_is_reported_and_finished_by_the_next(two):
+def test_a_killed_deploy_is_reported_and_recovered_by_the_next_one(two):
     killed = two.start("deploy", "stuck.yaml")
     wait_until(lambda: _open_release(two))
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    assert any("was cut off" in line for line in two.status()["problems"])
+    assert any("was interrupted" in line for line in two.status()["problems"])
     two.write_app("a", version="v10")
     two.run("deploy", "a.yaml")
     assert two.get("/a")[1].startswith("v10 ")
     assert two.status()["problems"] == []
 
 
-def test_an_interrupted_deploy_says_that_it_is_safe_to_run_again(two):
+def test_an_interrupted_deploy_reports_that_it_is_safe_to_run_again(two):
     running = two.start("deploy", "stuck.yaml")
     wait_until(lambda: _open_release(two))
     running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=10)
+    _, told = running.communicate(timeout=WAIT_SECONDS)
     assert running.returncode == 130
-    assert "safe to run again" in told
+    assert "safely run the same command again" in told
     two.run("deploy", "a.yaml")
     assert two.status()["healthy"]
 
 
-def test_a_deleted_application_finishes_its_requests_and_no_other_is_touched(two):
-    code = """
+def test_a_deleted_application_finishes_its_requests_and_no_other_is_affected(two):
+    code = f"""
+import pathlib
 import time
 from ray import serve
-@serve.deployment
+ROOT = pathlib.Path({str(two.root)!r})
+@serve.deployment(graceful_shutdown_timeout_s=600)
 class Hello:
     def __call__(self, request):
-        time.sleep(3)
+        (ROOT / "begun").touch()
+        while not (ROOT / "deleting").exists():
+            time.sleep(0.05)
         return "finished"
 app = Hello.bind()
 """
@@ -341,13 +343,18 @@ app = Hello.bind()
     answers: list[tuple[int, str]] = []
     asking = threading.Thread(target=lambda: answers.append(two.get("/slow")))
     asking.start()
-    time.sleep(0.5)
-    two.run("delete", "slow")
+    wait_until((two.root / "begun").exists)
+    deleting = two.start("delete", "slow")
+    wait_until(lambda: two.application("slow")["status"] == "DELETING")
+    assert asking.is_alive()
+    (two.root / "deleting").touch()
+    _, told = deleting.communicate(timeout=COMMAND_SECONDS)
+    assert deleting.returncode == 0, told
     asking.join()
     assert answers == [(200, "finished")]
     assert two.get("/slow")[0] == 404
     assert two.replica_pids("b") == pids
-    assert "slow was not there" in two.run("delete", "slow").stdout
+    assert "application 'slow' not found" in two.run("delete", "slow").stdout
 
 
 def _open_release(project) -> bool:
@@ -355,7 +362,7 @@ def _open_release(project) -> bool:
     return bool(files) and json.loads(files[-1].read_text())["outcome"] == "open"
 
 
-def test_a_killed_delete_is_finished_by_the_same_command(two):
+def test_a_killed_delete_is_resumed_by_the_same_command(two):
     two.write_app("going")
     two.write_serve("going.yaml", _app("going", "going"))
     two.run("deploy", "going.yaml")
@@ -363,7 +370,7 @@ def test_a_killed_delete_is_finished_by_the_same_command(two):
     wait_until(lambda: _open_release(two))
     killed.kill()
     killed.communicate()
-    assert "going is deleted" in two.run("delete", "going").stdout
+    assert "deleted going" in two.run("delete", "going").stdout
     status = two.status()
     assert "going" not in {a["name"] for a in status["applications"]}
     assert status["problems"] == []

@@ -1,18 +1,27 @@
-"""`raylift status` and `logs` on real Ray: the truth, also when Ray does not say it."""
+"""`raylift status` and `logs` on real Ray, with faults that Ray does not report."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import signal
 import subprocess
-import time
+import urllib.request
 import uuid
 
 import psutil
 import pytest
-from project import wait_until
+import ray
+from load import Load
+from project import (
+    COMMAND_SECONDS,
+    RAYLIFT,
+    default_signals,
+    lines_until_interrupt,
+    wait_until,
+)
 
 pytestmark = pytest.mark.ray
 
@@ -46,9 +55,9 @@ def talkative(up):
     return up
 
 
-def test_status_of_a_healthy_stack_is_zero_and_names_all_parts(talkative):
+def test_status_of_a_healthy_stack_exits_with_0_and_names_all_parts(talkative):
     shown = talkative.run("status").stdout
-    for part in ("answers", "head", "HEALTHY", "talk", "/talk", "RUNNING"):
+    for part in ("responding", "head", "HEALTHY", "talk", "/talk", "RUNNING"):
         assert part in shown
     status = talkative.status()
     assert status["version"] == 1
@@ -57,7 +66,7 @@ def test_status_of_a_healthy_stack_is_zero_and_names_all_parts(talkative):
     assert [r["state"] for r in replicas] == ["RUNNING", "RUNNING"]
 
 
-def test_logs_are_merged_over_replicas_in_the_order_of_time(talkative):
+def test_logs_of_replicas_are_merged_by_time(talkative):
     for number in range(12):
         talkative.get(f"/talk?q=n{number}")
     lines = [
@@ -73,48 +82,69 @@ def test_logs_are_merged_over_replicas_in_the_order_of_time(talkative):
     assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
 
 
-def test_following_logs_shows_a_line_when_it_comes(talkative):
+def test_logs_follow_shows_new_lines(talkative):
     following = talkative.start("logs", "--follow", "--lines", "0")
-    try:
-        time.sleep(2)
-        talkative.get("/talk?q=later")
-        for line in following.stdout:
-            if "asked for later" in line:
-                break
-    finally:
-        following.send_signal(signal.SIGINT)
-    following.communicate(timeout=10)
+    # Repeat the request, because nothing shows when the command starts to follow.
+    with (
+        lines_until_interrupt(following) as lines,
+        Load(talkative, "/talk?q=later", rate=2),
+    ):
+        wait_until(lambda: any("asked for later" in line for line in lines))
     assert following.returncode == 130
 
 
-def test_a_log_of_an_unknown_application_names_the_near_one(talkative):
+def test_logs_of_an_unknown_application_suggest_a_similar_name(talkative):
     result = talkative.run("logs", "tolk", code=2)
     assert "did you mean talk?" in result.stderr
 
 
-def test_watching_shows_replicas_come_and_go(talkative):
+def test_open_passes_on_requests_to_applications_and_to_the_dashboard(talkative):
+    with lines_until_interrupt(talkative.start("open", "talk")) as lines:
+        wait_until(lambda: lines)
+        with urllib.request.urlopen(f"{lines[0].split()[-1]}?q=open") as response:
+            assert response.read() == b"said"
+    with lines_until_interrupt(talkative.start("open", "--dashboard")) as lines:
+        wait_until(lambda: lines)
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        url = lines[0].split()[-1]
+        with browser.open(url) as page:
+            assert b"<title>Ray Dashboard</title>" in page.read()
+        with browser.open(url.partition("?")[0] + "api/version") as response:
+            assert json.load(response)["ray_version"] == ray.__version__
+    assert "did you mean talk?" in talkative.run("open", "tolk", code=2).stderr
+
+
+def test_status_watch_shows_replicas_start_and_stop(talkative):
     watching = talkative.start("status", "--watch")
-    talkative.write("app/talk.py", TALKATIVE + "\n# another version\n")
-    talkative.run("deploy")
-    time.sleep(1)
-    watching.send_signal(signal.SIGINT)
-    shown, _ = watching.communicate(timeout=10)
+    with lines_until_interrupt(watching) as lines:
+        wait_until(lambda: lines)
+        talkative.write("app/talk.py", TALKATIVE + "\n# another version\n")
+        talkative.run("deploy")
+        for state in ("STARTING", "STOPPING"):
+            wait_until(lambda state=state: any(state in line for line in lines))
     assert watching.returncode == 130
-    assert "STARTING" in shown
-    assert "STOPPING" in shown
 
 
-def test_a_killed_haproxy_is_unhealthy_at_once_though_ray_says_healthy(talkative):
-    for process in talkative.processes():
-        if process.name() == "haproxy":
-            process.kill()
-    result = talkative.run("status", code=1)
-    assert "the data plane does not answer" in result.stdout
-    wait_until(lambda: talkative.get("/talk?q=x")[0] == 200, seconds=40)
-    wait_until(lambda: talkative.status()["healthy"], seconds=20)
+def test_status_reports_a_killed_haproxy_although_ray_reports_healthy(talkative):
+    # Ray restarts HAProxy within seconds, on a busy machine before the next kill.
+    wait_until(lambda: _status_without_haproxy(talkative))
+    wait_until(lambda: talkative.get("/talk?q=x")[0] == 200)
+    wait_until(lambda: talkative.status()["healthy"])
 
 
-def test_a_dead_dashboard_is_told_within_seconds(talkative):
+def _status_without_haproxy(project) -> bool:
+    """Kill HAProxy while `status` runs; return whether `status` reports the outage."""
+    looking = project.start("status")
+    while looking.poll() is None:
+        for process in project.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.name() == "haproxy":
+                    process.kill()
+    shown, _ = looking.communicate()
+    return looking.returncode == 1 and "Serve does not respond" in shown
+
+
+def test_a_hung_dashboard_is_reported_once_its_health_check_fails(talkative):
     dashboard = next(
         p
         for p in talkative.processes()
@@ -122,48 +152,42 @@ def test_a_dead_dashboard_is_told_within_seconds(talkative):
     )
     dashboard.send_signal(signal.SIGSTOP)
     try:
-        began = time.monotonic()
-        result = talkative.run("status", code=4)
-        assert time.monotonic() - began < 15
+        result = talkative.run("status", code=4, timeout=90)
     finally:
         dashboard.send_signal(signal.SIGCONT)
-    assert "does not answer" in result.stderr
+    assert "waiting for Ray's dashboard (5 s)" in result.stderr
+    assert "its health check fails" in result.stderr
     assert talkative.get("/talk?q=x")[0] == 200
 
 
-def test_status_of_a_stack_that_is_not_up_is_three(project):
+def test_status_of_a_stack_that_is_not_up_exits_with_3(project):
     assert "is not up" in project.run("status", code=3).stderr
 
 
-def test_a_cluster_of_another_ray_is_told_before_anything_is_sent(talkative):
+def test_another_ray_version_is_reported_before_anything_is_sent(talkative):
     path = talkative.state_dir / "state.json"
     right = path.read_text()
     try:
         path.write_text(right.replace('"2.60.0"', '"2.55.1"'))
         result = talkative.run("deploy", code=3)
         assert "the cluster runs Ray 2.55.1" in result.stderr
-        assert "Ray 2.55.1 to 2.60.0" in talkative.run("up", code=3).stderr
+        assert "Ray version 2.55.1 → 2.60.0" in talkative.run("up", code=3).stderr
     finally:
         path.write_text(right)
 
 
-def test_output_into_a_closed_pipe_ends_quietly(talkative):
-    command = f"'{talkative_raylift()}' logs --lines 1000 | head -1"
+def test_output_to_a_closed_pipe_prints_no_error(talkative):
+    command = f"'{RAYLIFT}' logs --lines 1000 | head -1"
     result = subprocess.run(
         ["sh", "-c", command],
-        cwd=talkative.root, capture_output=True, text=True, timeout=60, check=False,
+        cwd=talkative.root, capture_output=True, text=True, check=False,
+        timeout=COMMAND_SECONDS, preexec_fn=default_signals,
         env={**os.environ, "RAYLIFT_STACK": talkative.stack},
     )  # fmt: skip
     assert result.stderr == ""
 
 
-def talkative_raylift() -> str:
-    from project import RAYLIFT
-
-    return RAYLIFT
-
-
-def test_reading_commands_start_no_process_that_stays(talkative):
+def test_read_only_commands_leave_no_process(talkative):
     marked = {"RAYLIFT_TEST_READING": uuid.uuid4().hex}
     reading = dataclasses.replace(talkative, environment=marked)
     reading.run("status")
@@ -174,5 +198,5 @@ def test_reading_commands_start_no_process_that_stays(talkative):
 def _carries(process, marked):
     try:
         return marked.items() <= process.environ().items()
-    except psutil.Error:  # it has ended, or is not ours to look at
+    except psutil.Error:  # the process has ended, or access is denied
         return False

@@ -10,7 +10,9 @@ import time
 
 import pytest
 from load import Load
-from project import make_project, running, wait_until
+from project import ANSWER_SECONDS, make_project, running, wait_until
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 pytestmark = pytest.mark.ray
 
@@ -19,7 +21,7 @@ import asyncio
 import hashlib
 import os
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import RedirectResponse, StreamingResponse
 from ray import serve
 
@@ -58,6 +60,22 @@ class Arm:
                 raise
         return StreamingResponse(ticks())
 
+    @api.websocket("/talk")
+    async def talk(self, websocket: WebSocket, topic: str):
+        if topic == "none":
+            await websocket.close()
+            return
+        await websocket.accept()
+        await websocket.send_text(topic)
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            if message.get("text") == "enough":
+                await websocket.close(4001)
+                return
+            await websocket.send({**message, "type": "websocket.send"})
+
     @api.get("/wait")
     async def wait(self):
         await asyncio.sleep(3)
@@ -78,14 +96,10 @@ class Arm:
 
 app = Arm.bind()
 """
-WEBSOCKET = {
-    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-    "Sec-WebSocket-Version": "13",
-}
 
 
 def deploy(project, **user_config):
-    """Three arms and a splitter in front of them."""
+    """Deploy three arms and a splitter in front of them."""
     project.write("arm/arm.py", ARM)
     arms = [
         {
@@ -99,7 +113,7 @@ def deploy(project, **user_config):
     splitter = {
         "name": "split",
         "route_prefix": "/split",
-        "import_path": "serve_runtime.traffic.splitter:app",
+        "import_path": "raylift.splitter:app",
         "deployments": [{"name": "Splitter", "user_config": user_config}],
     }
     project.write("serve.yaml", json.dumps({"applications": [*arms, splitter]}))
@@ -116,7 +130,7 @@ def split(up):
 
 @pytest.fixture(scope="module")
 def by_python(tmp_path_factory):
-    """The same behind Ray's own proxy."""
+    """A splitter with one arm, behind Ray's Python proxy."""
     config = """
     raylift:target: local
     raylift:ray: {ingress: python, head: {numCpus: 4}}
@@ -127,11 +141,13 @@ def by_python(tmp_path_factory):
 
 
 class Client:
-    """One connection, kept alive."""
+    """A client with one keep-alive connection."""
 
     def __init__(self, project):
         port = project.ports["serve"]
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self.connection = http.client.HTTPConnection(
+            "127.0.0.1", port, timeout=ANSWER_SECONDS
+        )
 
     def __enter__(self):
         return self
@@ -156,7 +172,7 @@ def ask(project, path, **headers):
         return client.ask("GET", path, **headers)
 
 
-def test_method_path_query_headers_and_body_reach_the_arm_as_they_were(client):
+def test_method_path_query_headers_and_body_reach_the_arm_unchanged(client):
     path = "/split/echo/a%20b/%C3%A9%2Fc?q=%26x&r=1&r=2"
     headers = {"X-User": "Ann", "Authorization": "Bearer k", "Content-Type": "x/y"}
     response, body = client.ask("PUT", path, b"hello", **headers)
@@ -172,13 +188,13 @@ def test_method_path_query_headers_and_body_reach_the_arm_as_they_were(client):
     assert len(response.headers.get_all("date")) == 1
 
 
-def test_an_arm_is_asked_nothing_that_the_client_did_not_say(client):
+def test_the_splitter_adds_no_request_header_except_a_cookie(client):
     asked = set(json.loads(client.ask("GET", "/split/echo/x")[1])["headers"])
     direct = set(json.loads(client.ask("GET", "/arm1/echo/x")[1])["headers"])
     assert asked <= direct | {"cookie"}
 
 
-def test_a_large_body_goes_through_whole(client):
+def test_a_large_body_arrives_complete(client):
     body = bytes(range(256)) * 40_000  # 10 MB: most of it is streamed
     got = json.loads(client.ask("POST", "/split/echo/x", body)[1])
     direct = json.loads(client.ask("POST", "/arm1/echo/x", body)[1])
@@ -186,7 +202,7 @@ def test_a_large_body_goes_through_whole(client):
 
 
 @pytest.mark.parametrize("code", [400, 404, 429, 500, 503])
-def test_an_error_is_the_arms_own(client, code):
+def test_the_splitter_passes_on_the_errors_of_an_arm(client, code):
     response, body = client.ask("GET", f"/split/status/{code}")
     direct, same = client.ask("GET", f"/arm1/status/{code}")
     assert (response.status, body) == (direct.status, same)
@@ -200,25 +216,33 @@ def test_a_redirect_and_the_documentation_stay_under_the_splitters_route(client)
     assert b"swagger" in client.ask("GET", "/split/docs")[1]
 
 
-def test_an_answer_streams_and_a_client_that_goes_ends_the_work(client):
-    began = time.monotonic()
+def test_a_response_is_streamed_and_cancelled_if_the_client_disconnects(client):
     client.connection.request("GET", "/split/slow")
     response = client.connection.getresponse()
     assert response.read(2) == b"0\n"
-    assert time.monotonic() - began < 5  # all of it takes 10 s
     client.connection.close()
+    # Without streaming, the work would have finished and could not be cancelled.
     wait_until(lambda: json.loads(client.ask("GET", "/arm1/state")[1])["cancelled"])
 
 
-def test_a_websocket_is_refused(client):
-    response, _ = client.ask(
-        "GET", "/split/echo/x", Connection="Upgrade", Upgrade="websocket",
-        **WEBSOCKET,
-    )  # fmt: skip
-    assert response.status == 403
+def test_a_websocket_reaches_the_arm(client):
+    url = f"ws://127.0.0.1:{client.connection.port}/split"
+    with connect(f"{url}/talk?topic=a%26b", max_size=None) as socket:
+        assert socket.response.headers["x-raylift-arm"] == "arm1"
+        assert socket.recv() == "a&b"
+        for message in ("hello", "x" * 1_000_000, b"\0\xff"):
+            socket.send(message)
+            assert socket.recv() == message
+        socket.send("enough")
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv()
+        assert closed.value.rcvd.code == 4001
+    with pytest.raises(InvalidStatus) as rejected:
+        connect(f"{url}/talk?topic=none")
+    assert rejected.value.response.status_code == 403
 
 
-def test_a_caller_gets_a_cookie_once_and_stays_with_his_arm(split):
+def test_a_client_gets_a_cookie_once_and_keeps_its_arm(split):
     split.run("traffic", "split", "arm1=50", "arm2=50")
     callers = []
     for _ in range(30):
@@ -235,7 +259,7 @@ def test_a_caller_gets_a_cookie_once_and_stays_with_his_arm(split):
     split.run("traffic", "split", "arm1=1", "arm2=0")
 
 
-def test_copies_are_marked_and_a_mirror_that_hangs_delays_nobody(split):
+def test_copies_are_marked_and_a_hanging_mirror_delays_no_request(split):
     def mirrored(arm):
         return json.loads(ask(split, f"/{arm}/state")[1])["mirrored"]
 
@@ -244,21 +268,20 @@ def test_copies_are_marked_and_a_mirror_that_hangs_delays_nobody(split):
     wait_until(lambda: mirrored("arm3") > before)
     assert mirrored("arm1") == 0
     began = time.monotonic()
-    ask(split, "/split/echo/x?hang=5")
-    assert time.monotonic() - began < 3
+    ask(split, "/split/echo/x?hang=60")
+    assert time.monotonic() - began < 60
 
 
-def test_an_arm_whose_replica_is_killed_answers_again_and_the_rest_never_noticed(split):
+def test_an_arm_recovers_from_a_killed_replica_and_other_arms_lose_no_request(split):
     pid = json.loads(ask(split, "/arm2/state")[1])["pid"]
     with Load(split, "/split/echo/x") as load:
         os.kill(pid, signal.SIGKILL)
-        time.sleep(3)
+        wait_until(lambda: len(load.answers) > 30)
     assert load.lost == []
-    assert len(load.answers) > 30
-    wait_until(lambda: split.get("/arm2/state")[0] == 200, seconds=60)
+    wait_until(lambda: split.get("/arm2/state")[0] == 200)
 
 
-def test_requests_in_flight_outlive_a_change_of_weights(split):
+def test_requests_in_flight_survive_a_change_of_weights(split):
     with Load(split, "/split/wait", rate=1.5) as load:
         wait_until(lambda: len(load.answers) > 1)
         split.run("traffic", "split", "arm1=0", "arm2=1")
@@ -267,22 +290,23 @@ def test_requests_in_flight_outlive_a_change_of_weights(split):
     assert load.lost == []
 
 
-def test_without_an_arm_the_answer_says_so(by_python):
+def test_a_missing_arm_and_a_missing_splitter_are_reported(by_python):
     alone = {
         "name": "alone",
         "route_prefix": "/alone",
-        "import_path": "serve_runtime.traffic.splitter:app",
+        "import_path": "raylift.splitter:app",
         "deployments": [{"name": "Splitter", "user_config": {"arms": {"nobody": 1}}}],
     }
     by_python.write("alone.yaml", json.dumps({"applications": [alone]}))
     refused = by_python.run("deploy", "alone.yaml", code=2)
-    assert "alone: arm 'nobody' is no application of this cluster" in refused.stderr
+    assert "alone: arm 'nobody' is not an application of this cluster" in refused.stderr
     shown = by_python.run("traffic", "arm1", code=2).stderr
-    assert "'arm1' is no splitter" in shown
+    assert "'arm1' is not a splitter" in shown
     assert "splitters: split" in shown
 
 
-def test_an_application_becomes_a_splitter_while_it_is_asked(split):
+@pytest.mark.long
+def test_an_application_becomes_a_splitter_under_load(split):
     split.write_app("late")
     old = {
         "name": "late",
@@ -297,7 +321,7 @@ def test_an_application_becomes_a_splitter_while_it_is_asked(split):
     new = {
         "name": "late",
         "route_prefix": "/late",
-        "import_path": "serve_runtime.traffic.splitter:app",
+        "import_path": "raylift.splitter:app",
         "deployments": [{"name": "Splitter", "user_config": {"arms": {"late-v1": 1}}}],
     }
     split.write_serve("late-v1.yaml", arm)

@@ -1,7 +1,8 @@
-"""`raylift up` and `delete` on real Ray: start, change, recover, leave nothing."""
+"""`raylift up` and `delete` on real Ray: start, change, recover, and delete."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -15,7 +16,15 @@ from typing import NamedTuple
 
 import psutil
 import pytest
-from project import RAYLIFT, make_project, processes_of, wait_until
+from project import (
+    COMMAND_SECONDS,
+    RAYLIFT,
+    WAIT_SECONDS,
+    default_signals,
+    make_project,
+    processes_of,
+    wait_until,
+)
 
 pytestmark = pytest.mark.ray
 
@@ -41,16 +50,14 @@ def _deploy_hello(project, **more) -> None:
     project.run("deploy")
 
 
-def test_up_deploy_and_delete_leave_nothing_in_the_systems_temporary_folder(
-    project, tmp_path
-):
-    """It is one of the test's own: in /tmp others come and go."""
+def test_up_deploy_and_delete_leave_nothing_in_the_temporary_folder(project, tmp_path):
+    """Use a separate temporary folder, because other programs write to /tmp."""
     system = tmp_path / "system"
     system.mkdir()
     project.environment["TMPDIR"] = str(system)
     project.run("up")
     _deploy_hello(project)
-    folders = {p.environ()["TMPDIR"] for p in project.processes()}
+    folders = {p["environ"]["TMPDIR"] for p in project.described()}
     project.run("delete", "--yes")
     assert list(system.iterdir()) == []
     (used,) = folders
@@ -70,12 +77,12 @@ app = Hello.bind()
 """
 
 
-def test_a_delete_ends_the_deploys_that_run_and_they_bring_nothing_back(project):
+def test_a_delete_stops_running_deploys_and_they_recreate_nothing(project):
     project.run("up")
     splits = {
         "name": "split",
         "route_prefix": "/split",
-        "import_path": "serve_runtime.traffic.splitter:app",
+        "import_path": "raylift.splitter:app",
         "deployments": [{"name": "Splitter", "user_config": {"arms": {"hello": 1}}}],
     }
     small = {"name": "Hello", "ray_actor_options": {"num_cpus": 0.1}}
@@ -83,8 +90,8 @@ def test_a_delete_ends_the_deploys_that_run_and_they_bring_nothing_back(project)
     project.write_serve("split.yaml", splits)
     project.run("deploy", "split.yaml")
     project.write_app("app", version="v2")
-    canary = project.start("deploy", "--canary", "50,100", "--step", "60s")
-    wait_until(lambda: project.get("/split")[1].startswith("v2"), seconds=60)
+    canary = project.start("deploy", "--canary", "50,100", "--step", "900s")
+    wait_until(lambda: project.get("/split")[1].startswith("v2"))
     project.write_app("slow", code=SLOW)
     slow = {"name": "slow", "route_prefix": "/slow"}
     project.write_serve("slow.yaml", {**slow, "runtime_env": {"working_dir": "slow"}})
@@ -92,30 +99,30 @@ def test_a_delete_ends_the_deploys_that_run_and_they_bring_nothing_back(project)
     wait_until(lambda: "slow" in project.names())
     project.run("delete", "--yes")
     for deploy in (canary, plain):
-        told = deploy.communicate(timeout=60)[1].splitlines()
+        told = deploy.communicate(timeout=WAIT_SECONDS)[1].splitlines()
         assert deploy.returncode == 3, told
         assert told[-2:] == [
-            "error: stack 'local' was deleted meanwhile",
-            " hint: raylift up -s local",
+            "error: stack 'local' was deleted by another command",
+            " hint: run `raylift up -s local`",
         ]
     assert not (project.root / ".raylift").exists()
 
 
 def _head(project) -> psutil.Process:
     return next(
-        p
-        for p in project.processes()
-        if p.environ()["RAYLIFT_NODE"] == "head" and os.getsid(p.pid) == p.pid
+        psutil.Process(p["pid"])
+        for p in project.described()
+        if p["environ"]["RAYLIFT_NODE"] == "head" and os.getsid(p["pid"]) == p["pid"]
     )
 
 
-def test_two_ups_at_once_start_one_cluster_and_delete_leaves_nothing(project):
+def test_two_concurrent_up_runs_start_one_cluster_and_delete_leaves_nothing(project):
     first, second = project.start("up"), project.start("up")
-    said = [process.communicate(timeout=90) for process in (first, second)]
+    said = [process.communicate(timeout=COMMAND_SECONDS) for process in (first, second)]
     assert [p.returncode for p in (first, second)] == [0, 0], said
-    heads = [p for p in project.processes() if "--head" in p.cmdline()]
-    assert len({p.environ()["RAYLIFT_NODE"] for p in project.processes()}) == 1
-    assert len([p for p in heads if "start" in p.cmdline()]) == 1
+    found = project.described()
+    assert len({p["environ"]["RAYLIFT_NODE"] for p in found}) == 1
+    assert len([p for p in found if {"start", "--head"} <= set(p["cmdline"])]) == 1
     ports = project.ports
     assert "nothing to do" in project.run("up").stderr
     project.run("delete", "--yes")
@@ -127,7 +134,8 @@ def test_two_ups_at_once_start_one_cluster_and_delete_leaves_nothing(project):
     assert "nothing to delete" in project.run("delete", "--yes").stdout
 
 
-def test_a_node_group_is_added_changed_and_removed_without_touching_the_head(tmp_path):
+@pytest.mark.long
+def test_changes_of_a_node_group_do_not_affect_the_head(tmp_path):
     project = make_project(tmp_path, config=GROUPS)
     stack_file = tmp_path / "stacks" / "Pulumi.local.yaml"
     try:
@@ -163,7 +171,7 @@ def test_a_node_group_is_added_changed_and_removed_without_touching_the_head(tmp
         assert _head(project).pid == head
         project.run("up", "--restart")
         assert _head(project).pid != head
-        wait_until(lambda: project.get("/hello")[0] == 200, seconds=60)
+        wait_until(lambda: project.get("/hello")[0] == 200)
     finally:
         project.run("delete", "--yes")
     assert project.processes() == []
@@ -173,13 +181,13 @@ def _alive(project) -> int:
     return sum(node["alive"] for node in project.status()["nodes"])
 
 
-def test_stacks_live_side_by_side_and_beside_a_foreign_ray(tmp_path, foreign_ray):
+@pytest.mark.long
+def test_stacks_run_beside_each_other_and_another_ray(tmp_path, foreign_ray):
     projects = [make_project(tmp_path / name) for name in ("one", "two")]
     try:
         starting = [project.start("up") for project in projects]
-        assert [process.wait(120) for process in starting] == [0, 0]
-        for process in starting:
-            process.communicate()
+        told = [process.communicate(timeout=COMMAND_SECONDS) for process in starting]
+        assert [process.returncode for process in starting] == [0, 0], told
         assert projects[0].ports["serve"] != projects[1].ports["serve"]
         projects[0].run("delete", "--yes")
         assert projects[1].status()["nodes"]
@@ -192,7 +200,7 @@ def test_stacks_live_side_by_side_and_beside_a_foreign_ray(tmp_path, foreign_ray
 
 @pytest.fixture
 def foreign_ray(tmp_path):
-    """A Ray that somebody else started on this machine."""
+    """A Ray cluster on this machine that raylift did not start."""
     ray = str(Path(RAYLIFT).with_name("ray"))
     folder = Path(f"/tmp/foreign-{os.getpid()}")
     process = subprocess.Popen(
@@ -205,36 +213,35 @@ def foreign_ray(tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=default_signals,
     )  # fmt: skip
 
     def answers() -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", 26379)) == 0
 
-    wait_until(answers, seconds=40)
+    wait_until(answers)
     yield process
     process.send_signal(signal.SIGINT)
-    process.wait(40)
+    process.wait(WAIT_SECONDS)
 
 
-def test_a_port_that_is_taken_is_named_with_its_holder(tmp_path):
+def test_a_port_in_use_is_reported_with_its_process(tmp_path):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
         config = f"raylift:target: local\nraylift:serve: {{port: {port}}}"
         project = make_project(tmp_path, config=config)
-        began = time.monotonic()
         result = project.run("up", code=3)
-    assert time.monotonic() - began < 5
-    assert f"port {port} (serve.port) is taken by" in result.stderr
+    assert "starting" not in result.stderr
+    assert f"port {port} (raylift:serve.port) is in use by" in result.stderr
     assert f"(pid {os.getpid()})" in result.stderr
     assert project.processes() == []
     project.run("delete", "--yes")
 
 
-def test_a_port_taken_after_up_is_told_before_ray_starts_half_of_serve(project):
+def test_a_port_in_use_after_up_is_reported_before_serve_starts(project):
     project.run("up")
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -244,17 +251,18 @@ def test_a_port_taken_after_up_is_told_before_ray_starts_half_of_serve(project):
         application = {"name": "hello", "runtime_env": {"working_dir": "app"}}
         project.write_serve("serve.yaml", application)
         result = project.run("deploy", code=3)
-    assert f"port {project.ports['serve']}" in result.stderr
+    assert f"port {project.ports['serve']} for applications" in result.stderr
     project.run("deploy")
     assert project.get("/")[0] == 200
 
 
-def test_a_cluster_that_was_killed_comes_back_with_its_applications(project):
+def test_up_restores_a_killed_cluster_and_its_applications(project):
     project.run("up")
     _deploy_hello(project)
-    for process in project.processes():
-        process.kill()
-    wait_until(lambda: project.processes() == [])
+    # A process without the mark of the stack would survive, and keep its ports.
+    head = _head(project)
+    wait_until(lambda: set(head.children(recursive=True)) <= set(project.processes()))
+    wait_until(lambda: _killed(project.processes()) == [])
     # A reboot empties /tmp as well.
     for folder in Path(f"/tmp/raylift-{os.getuid()}").glob("[0-9a-f]*"):
         if not any(str(folder) in " ".join(p.cmdline()) for p in _all_processes()):
@@ -262,8 +270,16 @@ def test_a_cluster_that_was_killed_comes_back_with_its_applications(project):
     down = project.run("status", code=3)
     assert "has stopped" in down.stderr
     project.run("up")
-    wait_until(lambda: project.get("/hello")[0] == 200, seconds=60)
+    wait_until(lambda: project.get("/hello")[0] == 200)
     assert "= unchanged hello" in project.run("deploy").stdout
+
+
+def _killed(processes):
+    """Kill the processes and return them; one of them may just have started another."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    return processes
 
 
 def _all_processes():
@@ -275,7 +291,7 @@ def _all_processes():
         yield process
 
 
-def test_up_and_delete_killed_at_any_moment_finish_when_run_again(project):
+def test_killed_up_and_delete_runs_succeed_when_run_again(project):
     moments = random.Random(7)
     for command in ("up", "up", "up", "delete", "up", "delete"):
         arguments = [command, "--yes"] if command == "delete" else [command]
@@ -291,37 +307,37 @@ def test_up_and_delete_killed_at_any_moment_finish_when_run_again(project):
     assert not project.state_dir.exists()
 
 
-def test_a_damaged_state_file_is_told_and_delete_mends_it(project):
+def test_a_damaged_state_file_is_reported_and_delete_removes_it(project):
     project.run("up")
     (project.state_dir / "state.json").write_text("{half")
-    assert "damaged" in project.run("status", code=9).stderr
+    assert "corrupted" in project.run("status", code=9).stderr
     project.run("delete", "--yes")
     assert project.processes() == []
     assert not project.state_dir.exists()
 
 
-def test_every_listening_socket_is_closed_to_other_machines_or_behind_the_token(up):
+def test_listening_sockets_are_known_and_on_loopback(up):
     _deploy_hello(up)
     assert up.open_to_the_network() == []
     found = {(s.process, s.role) for s in _listening(up)}
     assert found <= _ALLOWED, sorted(found - _ALLOWED)
 
 
-# (process, role): who may use it without a token. All are on loopback.
+# (process, role), and who can use the socket without a token. All are on loopback.
 _ALLOWED = {
-    ("gcs_server", "gcs"),  # nobody: token
-    ("gcs_server", "other"),  # nobody: token
-    ("raylet", "node"),  # nobody: token
-    ("ray-dashboard", "dashboard"),  # nobody: token, but for health and version pages
+    ("gcs_server", "gcs"),  # token required
+    ("gcs_server", "other"),  # token required
+    ("raylet", "node"),  # token required
+    ("ray-dashboard", "dashboard"),  # token required, except for health and version
     ("ray-dashboard", "metrics"),  # users of this machine: Prometheus metrics
-    ("ray-dashboard", "other"),  # nobody: token; between the dashboard's processes
+    ("ray-dashboard", "other"),  # token required; between the dashboard's processes
     ("monitor", "metrics"),  # users of this machine: Prometheus metrics
-    ("ray-client", "client"),  # nobody: token
-    ("agent", "node"),  # nobody: token; users of this machine: Prometheus metrics
-    ("worker", "other"),  # nobody: token; Ray's core worker gRPC
-    ("ray::ServeReplica", "other"),  # nobody: token; Ray's core worker gRPC
+    ("ray-client", "client"),  # token required
+    ("agent", "node"),  # token required; users of this machine: Prometheus metrics
+    ("worker", "other"),  # token required; Ray's core worker gRPC
+    ("ray::ServeReplica", "other"),  # token required; Ray's core worker gRPC
     ("ray::ServeReplica", "ingress"),  # users of this machine: the application itself
-    ("ray::ProxyActor", "other"),  # nobody: token
+    ("ray::ProxyActor", "other"),  # token required
     ("ray::ProxyActor", "fallback"),  # users of this machine: the applications
     ("haproxy", "serve"),  # users of this machine: the applications
 }
@@ -374,7 +390,7 @@ def _process_kind(process: psutil.Process) -> str:
     return line
 
 
-def test_a_replicas_own_servers_refuse_a_caller_without_the_token(up):
+def test_the_servers_of_a_replica_refuse_callers_without_the_token(up):
     import grpc
 
     _deploy_hello(up)
@@ -390,27 +406,25 @@ def test_a_replicas_own_servers_refuse_a_caller_without_the_token(up):
             with pytest.raises(grpc.RpcError) as refused:
                 call(b"", timeout=5)
         codes.add(refused.value.code())
-    # Ray's core worker, beside it, does not know the call.
+    # Ray's core worker, which also listens, does not implement the call.
     known = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNIMPLEMENTED}
     assert grpc.StatusCode.UNAUTHENTICATED in codes
     assert codes <= known
 
 
-def test_the_dashboard_refuses_a_wrong_token_and_status_says_so(up):
+def test_the_dashboard_refuses_a_wrong_token_and_status_reports_it(up):
     token = up.state_dir / "token"
     right = token.read_text()
     try:
         token.write_text("0" * 64)
-        began = time.monotonic()
         result = up.run("status", code=8)
     finally:
         token.write_text(right)
-    assert time.monotonic() - began < 3
-    assert "refused the token" in result.stderr
+    assert "rejected the stack's token" in result.stderr
     assert right not in result.stderr + result.stdout
 
 
-def test_files_that_hold_secrets_are_readable_by_their_owner_only(up):
+def test_only_the_owner_can_read_files_with_secrets(up):
     assert (up.state_dir / "token").stat().st_mode & 0o077 == 0
     assert up.state_dir.stat().st_mode & 0o077 == 0
     machine = Path(f"/tmp/raylift-{os.getuid()}")
@@ -424,16 +438,17 @@ def test_the_token_is_in_no_argument_list(up):
     assert not [line for line in lines if token in line]
 
 
-def test_a_container_with_a_tiny_shared_memory_can_be_served_from(project):
-    """Ray falls back to the disk where /dev/shm cannot hold its object store."""
+@pytest.mark.long
+def test_ray_runs_with_a_small_shared_memory(project):
+    """Ray falls back to the disk if /dev/shm is too small for its object store."""
     shm = os.statvfs("/dev/shm")
     if shm.f_bavail * shm.f_frsize < 64 << 20 or not _can_mount():
-        pytest.skip("needs root and mount namespaces to make a small /dev/shm")
+        pytest.skip("needs root and mount namespaces to create a small /dev/shm")
     script = 'mount -t tmpfs -o size=64m none /dev/shm && exec "$@"'
     command = ["unshare", "-m", "sh", "-c", script, "sh", RAYLIFT, "up"]
     result = subprocess.run(
-        command, cwd=project.root, capture_output=True, text=True, timeout=90,
-        check=False,
+        command, cwd=project.root, capture_output=True, text=True, check=False,
+        timeout=COMMAND_SECONDS, preexec_fn=default_signals,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     _deploy_hello(project)
@@ -445,14 +460,15 @@ def _can_mount() -> bool:
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
-def test_the_outputs_as_json_hold_no_token(up):
+def test_the_json_outputs_contain_no_token(up):
     result = up.run("up", "--json")
     outputs = json.loads(result.stdout)
     assert outputs["version"] == 1
     assert (up.state_dir / "token").read_text().strip() not in result.stdout
 
 
-def test_a_changed_port_moves_the_applications_that_run(project):
+@pytest.mark.long
+def test_a_changed_port_moves_the_running_applications(project):
     project.run("up")
     _deploy_hello(project)
     old = project.ports["serve"]
@@ -471,19 +487,19 @@ def test_a_changed_port_moves_the_applications_that_run(project):
     assert "= unchanged hello" in project.run("deploy").stdout
 
 
-def test_a_node_that_died_is_told_at_once_and_up_brings_another(tmp_path):
+def test_a_dead_node_is_reported_and_up_replaces_it(tmp_path):
     project = make_project(tmp_path, config=GROUPS)
     try:
         project.run("up")
-        raylet = next(
-            p
-            for p in project.processes()
-            if p.name() == "raylet" and p.environ()["RAYLIFT_NODE"] == "l4-0"
+        (raylet,) = (
+            p["pid"]
+            for p in project.described()
+            if p["name"] == "raylet" and p["environ"]["RAYLIFT_NODE"] == "l4-0"
         )
-        raylet.kill()
+        os.kill(raylet, signal.SIGKILL)
         shown = project.run("status", code=1).stdout
-        assert "! node l4-0 does not answer" in shown
-        wait_until(lambda: "l4-0" in project.run("up", "--dry-run").stdout, seconds=70)
+        assert "! node l4-0 does not respond" in shown
+        wait_until(lambda: "l4-0" in project.run("preview").stdout)
         project.run("up")
         status = project.status()
         assert status["healthy"]

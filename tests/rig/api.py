@@ -1,4 +1,4 @@
-"""The rig's API server over plain HTTP: for podrun, the provisioner and the tests."""
+"""A client of the rig's API server for podrun, the provisioner and the tests."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ GONE = (404, 409)
 
 
 class ApiError(OSError):
-    """The server refused; the text is its own message."""
+    """An error that the API server returned; the text contains the server's message."""
 
 
 class Api:
-    """As the administrator of the rig's kubeconfig; for any thread."""
+    """A thread-safe client of the API server, as the rig's administrator."""
 
     def __init__(self, run: Path) -> None:
         config = json.loads((run / "kubeconfig").read_text(encoding="utf-8"))
@@ -34,7 +34,11 @@ class Api:
     def call(
         self, method: str, path: str, body: object = None, *, content: str = ""
     ) -> dict | None:
-        """The answer; None where there is no such object any more, or one already."""
+        """Return the response, or None if the object is missing or already exists.
+
+        Raises:
+            ApiError: The server returned another error.
+        """
         connection = http.client.HTTPSConnection(
             self.address, context=self.tls, timeout=30
         )
@@ -51,5 +55,5 @@ class Api:
         return found
 
     def items(self, path: str) -> list[dict]:
-        """What a list at this path has; nothing where the kind is not served."""
+        """Return the items of the list at this path; none if the kind is not served."""
         return (self.call("GET", path) or {"items": []})["items"]

@@ -1,4 +1,4 @@
-"""The fixtures of the tests in a rig, which `make test-rig` starts."""
+"""Fixtures for tests in a rig, which `make test-rig` starts."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from kube import new_namespace, run_folder
 
 @pytest.fixture(scope="session", autouse=True)
 def rig():
-    """The state of the rig that this runs in: logs, volumes, kubeconfig."""
+    """Return the folder with the state of the rig: logs, volumes and kubeconfig."""
     if "RIG_API_SERVER" not in os.environ:
-        pytest.skip(os.environ.get("RIG_SKIPPED", "not in a rig: make test-rig"))
+        reason = "this process is not in a rig: run make test-rig"
+        pytest.skip(os.environ.get("RIG_SKIPPED", reason))
     return run_folder()
 
 
 @pytest.fixture(scope="session")
 def api(rig):
-    """The API server, without the price of a kubectl for each question."""
+    """Return a client of the API server, which is faster than kubectl."""
     return Api(rig)
 
 
 @pytest.fixture
 def namespace(rig):
-    """A namespace for one test."""
+    """Create a namespace for one test."""
     with new_namespace() as name:
         yield name

@@ -1,4 +1,4 @@
-"""What the rig's tests ask Kubernetes: by kubectl, as a person would."""
+"""Access to Kubernetes through kubectl, for tests in a rig."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def run_folder() -> Path:
-    """The state of the rig that the tests run in: logs, volumes, kubeconfig."""
+    """Return the folder with the state of the rig: logs, volumes and kubeconfig."""
     return Path(os.environ["RIG_RUN"])
 
 
 def kubectl(*words: str, text: str | None = None) -> str:
-    """What it prints; its own message where it fails."""
+    """Run kubectl and return its output; fail with its error message."""
     done = subprocess.run(
         ["kubectl", *words], check=False, capture_output=True, text=True, input=text
     )
@@ -29,26 +29,26 @@ def kubectl(*words: str, text: str | None = None) -> str:
 
 
 def objects(*words: str) -> list[dict]:
-    """`kubectl get` of a kind, or of all that is named."""
+    """Return the objects of a kind, or the named objects, from `kubectl get`."""
     found = json.loads(kubectl("get", *words, "-o", "json"))
     return found["items"] if found["kind"] == "List" else [found]
 
 
 def apply(manifest: dict, *, manager: str = "test") -> None:
-    """A server-side apply by this field manager."""
+    """Apply a manifest with server-side apply as this field manager."""
     words = ("--server-side", f"--field-manager={manager}", "-f", "-")
     kubectl("apply", *words, text=json.dumps(manifest))
 
 
 def condition(found: dict, kind: str) -> str:
-    """The status of a condition: True, False, Unknown or nothing."""
+    """Return the status of a condition: True, False or Unknown; empty if missing."""
     conditions = found.get("status", {}).get("conditions") or []
     return next((c["status"] for c in conditions if c["type"] == kind), "")
 
 
 @contextlib.contextmanager
 def new_namespace() -> Iterator[str]:
-    """A namespace with a name of its own, which goes with all that is left in it."""
+    """Create a namespace with a unique name; finally delete it with all its objects."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     kubectl("create", "namespace", name)
     try:

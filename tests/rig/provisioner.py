@@ -1,8 +1,9 @@
-"""A double of a CSI provisioner: folders of the rig's state as volumes.
+"""A double of a CSI provisioner, whose volumes are folders in the rig's state.
 
-`provisioner.py RUN`. For each claim of the class `rig` whose pod the real
-scheduler has placed, a folder and a PersistentVolume for it; the real controller
-binds the two. When the claim is gone and the volume therefore Released, both go.
+Usage: `provisioner.py RUN`. When the real scheduler has placed the pod of a claim of
+the class `rig`, this program creates a folder and a PersistentVolume for the claim. The
+real controller binds the claim to the volume. When the claim is deleted and the volume
+is therefore Released, this program deletes the volume and the folder.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from api import Api
 
 NAME = "rig.local/folder"
 VOLUMES = "/api/v1/persistentvolumes"
-# What Kubernetes writes into a claim, and expects of the volume that is made for it.
+# Annotations that Kubernetes sets on a claim, and expects on the volume created for it.
 NODE_CHOSEN = "volume.kubernetes.io/selected-node"
 PROVISIONER_CHOSEN = "volume.kubernetes.io/storage-provisioner"
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 
 
 def is_wanted(claim: dict) -> bool:
-    """Whether the claim waits for a volume from here, and for its node no longer."""
+    """Return whether the claim has a node and waits for this provisioner."""
     annotations = claim["metadata"].get("annotations", {})
     return (
         not claim["spec"].get("volumeName")
@@ -36,7 +37,7 @@ def is_wanted(claim: dict) -> bool:
 
 
 def volume_for(claim: dict, folder: Path) -> dict:
-    """A PersistentVolume that nobody but this claim may have."""
+    """Return a PersistentVolume that is reserved for this claim."""
     metadata, spec = claim["metadata"], claim["spec"]
     reference = {key: metadata[key] for key in ("namespace", "name", "uid")}
     return {
@@ -56,18 +57,18 @@ def volume_for(claim: dict, folder: Path) -> dict:
 
 
 def is_released(volume: dict) -> bool:
-    """Whether the volume is from here and its claim is gone."""
+    """Return whether this provisioner created the volume and its claim is deleted."""
     annotations = volume["metadata"].get("annotations", {})
     released = volume.get("status", {}).get("phase") == "Released"
     return released and annotations.get(PROVISIONED_BY) == NAME
 
 
 def step(api: Api, folders: Path) -> None:
-    """Makes what is wanted and removes what is released."""
+    """Create the requested volumes and delete the released ones."""
     for claim in filter(is_wanted, api.items("/api/v1/persistentvolumeclaims")):
         folder = folders / f"pvc-{claim['metadata']['uid']}"
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o777)  # as a volume is that a fsGroup may write to
+        folder.chmod(0o777)  # a pod's fsGroup may write to its volumes
         api.call("POST", VOLUMES, volume_for(claim, folder))
     for volume in filter(is_released, api.items(VOLUMES)):
         shutil.rmtree(volume["spec"]["hostPath"]["path"], ignore_errors=True)
@@ -75,7 +76,7 @@ def step(api: Api, folders: Path) -> None:
 
 
 def main(run: Path) -> None:
-    """Looks twice a second, until it is told to end."""
+    """Poll every 0.5 s until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     api = Api(run)
     while True:

@@ -1,4 +1,4 @@
-"""A Ray service in the rig: what is ready of it, its token, requests to it."""
+"""Helpers for a RayService in the rig: readiness, token and requests."""
 
 from __future__ import annotations
 
@@ -18,33 +18,34 @@ if TYPE_CHECKING:
     from api import Api
 
 NODE_TYPE = "ray.io/node-type"
-FRESH = 0.3  # seconds: about as long as a change takes to reach every kube-proxy
+FRESH = 0.3  # seconds; a change takes about as long to reach every kube-proxy
 
 
 @dataclass
 class Endpoints:
-    """A Service's ready addresses, one at random for each request.
+    """The ready addresses of a Service, with a random one for each request.
 
-    As kube-proxy does, which the rig has not: a cluster IP leads nowhere there.
-    `Load(Endpoints(…), "/path")` asks at a steady rate.
+    This replaces kube-proxy: the rig has none, so cluster IPs do not work.
+    `Load(Endpoints(…), "/path")` sends requests at a constant rate.
     """
 
     api: Api
     namespace: str
     service: str
     port: int = 8000
+    patience: float = 10  # seconds that a client waits for a response
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _read: float = 0
     _known: list[str] = field(default_factory=list)
 
     def addresses(self) -> list[str]:
-        """Those of the Service's EndpointSlices that are ready."""
+        """Return the ready addresses in the EndpointSlices of the Service."""
         with self._lock:
             if time.monotonic() - self._read > FRESH:
-                self._known, self._read = self._ask(), time.monotonic()
+                self._known, self._read = self._fetch(), time.monotonic()
             return self._known
 
-    def _ask(self) -> list[str]:
+    def _fetch(self) -> list[str]:
         path = f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices"
         query = f"?labelSelector=kubernetes.io/service-name%3D{self.service}"
         return [
@@ -55,13 +56,13 @@ class Endpoints:
             for address in point["addresses"]
         ]
 
-    def get(self, path: str, *, timeout: float = 10) -> tuple[int, str]:
-        """(HTTP status, text); 0 where nothing answered."""
+    def get(self, path: str) -> tuple[int, str]:
+        """Return (HTTP status, text); the status is 0 without a response."""
         if not (addresses := self.addresses()):
-            return 0, "no endpoint is ready"
+            return 0, "no address is ready"
         url = f"http://{random.choice(addresses)}:{self.port}{path}"
         try:
-            with urllib.request.urlopen(url, timeout=timeout) as answer:
+            with urllib.request.urlopen(url, timeout=self.patience) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -70,13 +71,13 @@ class Endpoints:
 
 
 def head_is_ready(namespace: str) -> bool:
-    """Whether the operator says so of a cluster there."""
+    """Return whether the operator reports a ready head in the namespace."""
     clusters = objects("-n", namespace, "rayclusters")
     return any(condition(each, "HeadPodReady") == "True" for each in clusters)
 
 
 def active(namespace: str, service: str) -> tuple[str, dict[str, str]]:
-    """(the active cluster of a RayService, {application: its status})."""
+    """Return (active cluster of a RayService, {application: status})."""
     (found,) = objects("-n", namespace, "rayservice", service)
     status = found.get("status", {}).get("activeServiceStatus", {})
     applications = status.get("applicationStatuses", {})
@@ -85,6 +86,6 @@ def active(namespace: str, service: str) -> tuple[str, dict[str, str]]:
 
 
 def token(namespace: str, cluster: str) -> str:
-    """What the operator made for a cluster with authOptions.mode `token`."""
+    """Return the token that the operator created for authOptions.mode `token`."""
     (secret,) = objects("-n", namespace, "secret", cluster)
     return base64.b64decode(secret["data"]["auth_token"]).decode()

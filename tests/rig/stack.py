@@ -1,4 +1,4 @@
-"""A raylift project in the rig, and its commands as a person types them."""
+"""A raylift project in the rig, and raylift commands as a user runs them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from project import default_signals
+
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 150
+SECONDS = 600
 
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack of a project in a folder of its own."""
+    """One stack of a project in a separate folder."""
 
     folder: Path
     name: str
 
     def write(self, text: str) -> None:
-        """Its stack file; what Pulumi has put there goes."""
+        """Write the stack file; this removes what Pulumi added to it."""
         self.file.write_text(text, encoding="utf-8")
 
     @property
@@ -28,7 +30,7 @@ class Stack:
         return self.folder / "stacks" / f"Pulumi.{self.name}.yaml"
 
     def raylift(self, *words, code: int | None = 0) -> subprocess.CompletedProcess:
-        """`raylift …`; its exit code is asserted."""
+        """Run `raylift …` and assert its exit code."""
         return self.run("raylift", *words, "-s", self.name, code=code)
 
     def run(self, *words, code: int | None = 0) -> subprocess.CompletedProcess:
@@ -46,7 +48,7 @@ class Stack:
         return done
 
     def start(self, *words) -> subprocess.Popen:
-        """`raylift …` in the background, in a process group of its own."""
+        """Start `raylift …` in the background, in a new process group."""
         return self.spawn("raylift", *words, "-s", self.name)
 
     def spawn(self, *words) -> subprocess.Popen:
@@ -57,12 +59,13 @@ class Stack:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=default_signals,
         )
 
 
 @contextlib.contextmanager
 def project(folder: Path, name: str, text: str):
-    """A project like this repository's root; its stack is deleted at the end."""
+    """Create a project like this repository's root; finally delete its stack."""
     for part in ("Pulumi.yaml", "infra/__main__.py"):
         (folder / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / part, folder / part)

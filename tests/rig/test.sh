@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# test.sh [PYTEST-OPTION…] : builds what is missing, starts a rig, runs the tests
-# marked `rig` inside it and ends it whatever happens. Where a rig cannot be, the
-# tests are skipped, and say why.
+# test.sh [PYTEST-OPTION…] : builds missing components, starts a rig, runs the tests
+# marked `rig` but not `long` in it (-m EXPRESSION selects others), and always stops it
+# afterwards. On a machine that cannot run a rig, the tests are skipped with a reason.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "${here%/tests/rig}"
@@ -9,11 +9,11 @@ python=.venv/bin/python
 
 skip() {
   echo "make test-rig: skipped: $1"
-  RIG_SKIPPED=$1 exec "$python" -m pytest -q -m rig "${tests[@]}"
+  RIG_SKIPPED=$1 exec "$python" -m pytest -q -m "rig and not long" "${tests[@]}"
 }
 go_is_new_enough() { PATH=$PATH:/usr/local/go/bin; [ "$(printf '%s\n' go1.26 "$(go env GOVERSION 2> /dev/null)" | sort -V | head -1)" = go1.26 ]; }
 can_have_pods() { unshare --net --mount --pid --fork --mount-proc ip link add rig type veth peer name pod 2> /dev/null; }
-install_tools() { # what a small Debian may lack; the names of packages are those of Debian
+install_tools() { # tools that a minimal Debian may lack, with the names of their Debian packages
   local -A packages=([ip]=iproute2 [unshare]=util-linux [nsenter]=util-linux [wget]=wget [openssl]=openssl)
   local tool missing=()
   for tool in "${!packages[@]}"; do command -v "$tool" > /dev/null || missing+=("${packages[$tool]}"); done
@@ -22,11 +22,11 @@ install_tools() { # what a small Debian may lack; the names of packages are thos
 }
 
 tests=("$@")
-[ "$(id -u)" = 0 ] || skip "it needs root, for network namespaces"
-install_tools || skip "it needs iproute2, util-linux, wget and openssl"
-can_have_pods || skip "this machine gives no network namespaces"
+[ "$(id -u)" = 0 ] || skip "the rig requires root, for network namespaces"
+install_tools || skip "the rig requires iproute2, util-linux, wget and openssl"
+can_have_pods || skip "this machine does not support network namespaces"
 if [ -n "$("$here/build.sh" missing)" ]; then
-  go_is_new_enough || skip "it needs Go 1.26, to build etcd, Kubernetes, KubeRay and Pulumi"
+  go_is_new_enough || skip "the rig requires Go 1.26, to build etcd, Kubernetes, KubeRay and Pulumi"
   "$here/build.sh"
 fi
 
@@ -36,8 +36,8 @@ trap '"$here/down.sh"' EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 RIG_REAL_RAY=$PWD/.venv/bin "$here/up.sh"
-set -m # a job of its own may be interrupted, and then ends what it began
-"$here/exec.sh" "$RIG_PYTHON" -m pytest -q -m rig "${tests[@]}" &
+set -m # a separate job can be interrupted, and then cleans up after itself
+"$here/exec.sh" "$RIG_PYTHON" -m pytest -q -m "rig and not long" "${tests[@]}" &
 running=$!
 trap 'kill -INT -- "-$running"; wait; exit 130' INT TERM
 wait "$running"

@@ -1,4 +1,7 @@
-"""The provider double `aws`: the real engine makes, changes and destroys every type."""
+"""Tests of the provider double `aws`.
+
+The real engine creates, updates and deletes a resource of every type.
+"""
 
 import contextlib
 import gc
@@ -17,13 +20,16 @@ from awsfake import engine
 from awsfake.everything import DOMAIN, FIRST, SECOND, everything, small
 from awsfake.leftovers import leftovers
 from awsfake.resources import TYPES
+from project import default_signals
 from pulumi import automation as auto
 
 pytestmark = [
     pytest.mark.rig,
-    pytest.mark.skipif(not engine.pulumi(), reason="no Pulumi CLI: tests/rig/build.sh"),
+    pytest.mark.skipif(
+        not engine.pulumi(), reason="the Pulumi CLI is missing: run tests/rig/build.sh"
+    ),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # all of pulumi_aws.s3
-    # Of a program that fails, the Automation API leaves an event loop and its sockets.
+    # After a program fails, the Automation API leaves an event loop with open sockets.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
@@ -31,16 +37,16 @@ pytestmark = [
 
 @pytest.fixture
 def double(tmp_path, monkeypatch):
-    """A moto server of its own, and the environment for Pulumi against it."""
+    """Start a separate moto server and set the environment for Pulumi."""
     with engine.running(tmp_path) as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         yield tmp_path
-    gc.collect()  # what is left is told here, not in a test of another module
+    gc.collect()  # so that warnings about open resources appear in this module
 
 
 def counted(what):
-    """{operation: number of resources} of a preview, up, refresh or destroy."""
+    """Run a preview, up, refresh or destroy; return {operation: count of resources}."""
     start, result = time.monotonic(), what()
     summary = getattr(result, "change_summary", None)
     summary = summary or result.summary.resource_changes
@@ -55,20 +61,20 @@ def stack_of(program, name="double"):
 def until(condition, seconds=30):
     end = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < end, f"not within {seconds} s"
+        assert time.monotonic() < end, f"the condition was not met within {seconds} s"
         time.sleep(0.2)
     return value
 
 
-def test_every_type_from_nothing_to_nothing(double):
+def test_every_type_is_created_updated_and_deleted(double):
     boto3.client("route53").create_hosted_zone(Name=DOMAIN, CallerReference="test")
     wanted = dict(FIRST)
     stack = stack_of(lambda: everything(wanted))
     assert set(counted(stack.preview)) == {"create"}
     assert leftovers() == []
     assert set(counted(stack.up)) == {"create"}
-    made = {each["type"] for each in stack.export_stack().deployment["resources"]}
-    assert made >= TYPES.keys()
+    created = {each["type"] for each in stack.export_stack().deployment["resources"]}
+    assert created >= TYPES.keys()
     known = stack.outputs()["known"].value
     assert known == {
         "partition": "aws",
@@ -92,7 +98,7 @@ def test_every_type_from_nothing_to_nothing(double):
 
 
 def assert_changed(outputs):
-    """What SECOND asks for is there, by AWS's own API."""
+    """Assert through AWS's API that the resources have the values of SECOND."""
     eks, scaling = boto3.client("eks"), boto3.client("autoscaling")
     names = {"clusterName": outputs["cluster"], "nodegroupName": outputs["group"]}
     group = eks.describe_nodegroup(**names)["nodegroup"]
@@ -112,7 +118,7 @@ def assert_changed(outputs):
     assert (template["VersionNumber"], disk["VolumeSize"]) == (2, SECOND["disk"])
 
 
-def test_a_refresh_sees_what_somebody_else_changed(double):
+def test_a_refresh_detects_changes_made_outside_pulumi(double):
     stack = stack_of(small)
     stack.up()
     ec2 = boto3.client("ec2")
@@ -124,11 +130,11 @@ def test_a_refresh_sees_what_somebody_else_changed(double):
     assert (counts["update"], counts["delete"]) == (1, 1)
 
 
-def mistaken():
+def misspelled():
     aws.eks.Cluster("small", role_arn="", versoin="1.35", vpc_config={"subnet_ids": []})
 
 
-def untold():
+def unknown_type():
     aws.sqs.Queue("queue")
 
 
@@ -142,7 +148,7 @@ def twice():
         aws.eks.Addon(name, cluster_name=cluster.name, addon_name="vpc-cni")
 
 
-def in_a_config_map():
+def without_access_entries():
     cluster = small()
     who = "arn:aws:iam::123456789012:user/ops"
     aws.eks.AccessEntry("ops", cluster_name=cluster.name, principal_arn=who)
@@ -151,15 +157,15 @@ def in_a_config_map():
 @pytest.mark.parametrize(
     ("program", "words"),
     [
-        (mistaken, "versoin"),
-        (untold, "has no aws:sqs/queue:Queue"),
+        (misspelled, "versoin"),
+        (unknown_type, "has no aws:sqs/queue:Queue"),
         (lambda: small(version="1.10"), "unsupported Kubernetes version 1.10"),
         (protected, "deletion protection of small"),
         (twice, "ResourceInUseException: small:vpc-cni exists"),
-        (in_a_config_map, "authentication mode"),
+        (without_access_entries, "authentication mode"),
     ],
 )
-def test_what_aws_refuses_is_refused(double, program, words):
+def test_requests_that_aws_refuses_are_refused(double, program, words):
     stack = stack_of(program)
     with pytest.raises(auto.CommandError, match=words):
         up_and_down(stack)
@@ -170,7 +176,7 @@ def up_and_down(stack):
     stack.destroy()
 
 
-def test_a_fixed_name_is_freed_before_it_is_taken_again(double):
+def test_a_resource_with_a_fixed_name_is_deleted_before_it_is_replaced(double):
     wanted = {"description": "one"}
 
     def program():
@@ -186,7 +192,7 @@ def test_a_fixed_name_is_freed_before_it_is_taken_again(double):
     assert leftovers() == []
 
 
-def test_a_subnet_waits_for_the_interfaces_in_it(double):
+def test_a_subnet_with_network_interfaces_is_not_deleted(double):
     stack = stack_of(small)
     stack.up()
     subnet = boto3.client("ec2").describe_subnets(
@@ -199,8 +205,8 @@ def test_a_subnet_waits_for_the_interfaces_in_it(double):
 
 
 @contextlib.contextmanager
-def half_made(folder):
-    """Yields the engine's process while it waits for a cluster; python beside it."""
+def waiting_for_a_cluster(folder):
+    """Run `up` in a separate process; yield its engine while that awaits a cluster."""
     program = (
         "from awsfake.everything import small; from pulumi import automation as auto;"
         "auto.create_or_select_stack('double', 'test', small).up()"
@@ -209,7 +215,9 @@ def half_made(folder):
     environment = {**os.environ, "AWSFAKE_SECONDS": "60", "PYTHONPATH": rig}
     command = [sys.executable, "-W", "ignore", "-c", program]
     with (folder / "up.log").open("wb") as log:
-        up = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        up = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, preexec_fn=default_signals
+        )
     try:
         until(lambda: boto3.client("eks").list_clusters()["clusters"], 60)
         yield next(
@@ -223,8 +231,8 @@ def half_made(folder):
         up.wait()
 
 
-def test_a_killed_engine_leaves_what_no_state_knows(double):
-    with half_made(double) as running:
+def test_a_killed_engine_leaves_an_orphaned_resource(double):
+    with waiting_for_a_cluster(double) as running:
         plugins = running.children(recursive=True)
         assert any("awsfake.provider" in each.cmdline() for each in plugins)
         running.send_signal(signal.SIGKILL)
@@ -238,8 +246,8 @@ def test_a_killed_engine_leaves_what_no_state_knows(double):
         stack.up()
 
 
-def test_an_interrupted_engine_keeps_what_is_half_made(double):
-    with half_made(double) as running:
+def test_an_interrupted_engine_records_an_incomplete_resource(double):
+    with waiting_for_a_cluster(double) as running:
         running.send_signal(signal.SIGINT)
     stack = stack_of(small)
     assert "EKS cluster small" in leftovers()

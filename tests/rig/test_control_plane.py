@@ -1,4 +1,4 @@
-"""The rig's own promises: nodes as EKS has them, a scheduler, volumes on demand."""
+"""Tests of the rig itself: nodes like those of EKS, a scheduler, dynamic volumes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedu
 
 @pytest.fixture(scope="module")
 def namespace(rig):
-    """One for all of these tests: a namespace takes five seconds to go."""
+    """Share one namespace between these tests, because deleting one takes 5 s."""
     with new_namespace() as name:
         yield name
 
@@ -30,7 +30,7 @@ def simulated_pod(namespace, name, **spec):
     }
 
 
-def test_every_node_is_ready_and_a_gpu_node_is_labelled_and_tainted(rig):
+def test_a_gpu_node_has_the_labels_taint_and_gpus_of_eks(rig):
     nodes = {node["metadata"]["name"]: node for node in objects("nodes")}
     assert set(nodes) >= {"cpu-0", "gpu-0"}
     gpu = nodes["gpu-0"]
@@ -39,7 +39,7 @@ def test_every_node_is_ready_and_a_gpu_node_is_labelled_and_tainted(rig):
     assert gpu["status"]["allocatable"]["nvidia.com/gpu"] == "4"
 
 
-def test_the_scheduler_puts_a_gpu_pod_where_it_may_run(namespace):
+def test_the_scheduler_places_a_gpu_pod_on_a_gpu_node(namespace):
     container = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
     spec = {"container": container, "tolerations": [TOLERATION]}
     apply(simulated_pod(namespace, "gpu", **spec))
@@ -48,7 +48,7 @@ def test_the_scheduler_puts_a_gpu_pod_where_it_may_run(namespace):
     assert objects("-n", namespace, "pod", "gpu")[0]["spec"]["nodeName"] == "gpu-0"
 
 
-def test_a_claim_gets_a_volume_with_its_first_pod_and_both_go(namespace):
+def test_a_volume_is_created_with_the_first_pod_and_deleted_with_the_claim(namespace):
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -74,5 +74,5 @@ def test_a_claim_gets_a_volume_with_its_first_pod_and_both_go(namespace):
     wait_until(lambda: volume["metadata"]["name"] not in kubectl("get", "pv"))
 
 
-def test_there_is_an_ingress_class():
+def test_the_cluster_has_an_ingress_class():
     assert [each["metadata"]["name"] for each in objects("ingressclasses")] == ["rig"]

@@ -1,4 +1,4 @@
-"""What the double of Pulumi's provider `kubernetes` promises, seen by programs."""
+"""Tests of the double of Pulumi's provider `kubernetes`, through Pulumi programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pulumi import automation
 
 pytestmark = [
     pytest.mark.rig,
-    # Pulumi leaves the coroutine of a failed program to the garbage collector.
+    # Pulumi does not await the coroutine of a failed program; it is garbage-collected.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
@@ -24,7 +24,7 @@ RAY = {
 
 
 class Stack:
-    """One stack, whose programs follow one another in one namespace."""
+    """One stack, in which several programs run one after another in one namespace."""
 
     def __init__(self, namespace):
         self.namespace = namespace
@@ -34,7 +34,7 @@ class Stack:
         self.program()
 
     def up(self, program):
-        """How many resources changed, by the kind of the change."""
+        """Run the program; return {operation: number of changed resources}."""
         self.program = program
         changes = self.stack.up().summary.resource_changes
         return {kind: count for kind, count in changes.items() if kind != "same"}
@@ -46,7 +46,7 @@ class Stack:
         return {name: value.value for name, value in self.stack.outputs().items()}
 
     def fails(self, program, message, *, preview=False):
-        """Asserts that the engine fails, and that it says this."""
+        """Assert that the engine fails with this message."""
         self.program = program
         run = self.stack.preview if preview else self.stack.up
         with pytest.raises(automation.CommandError, match=re.escape(message)):
@@ -69,12 +69,12 @@ def annotated(**annotations):
     return {f"pulumi.com/{key}": value for key, value in annotations.items()}
 
 
-def test_an_object_without_a_name_gets_one_and_data_of_a_config_map_replaces_it(stack):
+def test_objects_are_auto_named_and_a_config_map_is_replaced_for_new_data(stack):
     def program(data):
-        made = k8s.core.v1.ConfigMap("auto", metadata=stack.metadata(), data=data)
+        auto = k8s.core.v1.ConfigMap("auto", metadata=stack.metadata(), data=data)
         fixed = stack.metadata(name="fixed")
         k8s.core.v1.ConfigMap("fixed", metadata=fixed, data=data)
-        pulumi.export("auto", made.metadata["name"])
+        pulumi.export("auto", auto.metadata["name"])
 
     assert stack.up(lambda: program({"a": "1"}))["create"] >= 2
     first = stack.outputs()["auto"]
@@ -85,7 +85,7 @@ def test_an_object_without_a_name_gets_one_and_data_of_a_config_map_replaces_it(
     assert fixed["data"] == {"a": "2"}
 
 
-def test_a_refresh_sees_what_changed_of_ours_and_nothing_of_others(stack):
+def test_a_refresh_detects_drift_only_in_fields_of_the_program(stack):
     account = ("-n", stack.namespace, "serviceaccount", "drift")
 
     def program():
@@ -99,7 +99,7 @@ def test_a_refresh_sees_what_changed_of_ours_and_nothing_of_others(stack):
     assert stack.refresh()["update"] == 1
 
 
-def test_a_field_of_another_manager_is_a_conflict_unless_it_is_forced(stack):
+def test_a_field_of_another_manager_is_a_conflict_without_patch_force(stack):
     metadata = stack.metadata(name="contested")
     account = {"apiVersion": "v1", "kind": "ServiceAccount"}
 
@@ -121,7 +121,7 @@ def test_a_field_of_another_manager_is_a_conflict_unless_it_is_forced(stack):
         ({"headGroupSpec": RAY, "hedGroup": 1}, 'unknown field "spec.hedGroup"'),
     ],
 )
-def test_a_preview_has_the_api_server_check_custom_resources(stack, spec, message):
+def test_the_api_server_validates_custom_resources_in_a_preview(stack, spec, message):
     def program():
         k8s.apiextensions.CustomResource(
             "bad",
@@ -134,7 +134,7 @@ def test_a_preview_has_the_api_server_check_custom_resources(stack, spec, messag
     stack.fails(program, message, preview=True)
 
 
-def test_a_property_that_the_sdk_has_not_is_refused(stack):
+def test_a_property_that_is_unknown_to_the_sdk_is_refused(stack):
     def program():
         metadata = stack.metadata()
         k8s.core.v1.Service("web", metadata=metadata, spec={"portz": [1]})
@@ -143,7 +143,7 @@ def test_a_property_that_the_sdk_has_not_is_refused(stack):
     stack.fails(program, message, preview=True)
 
 
-def test_an_object_that_exists_is_refused_unless_it_may_be_taken_over(stack):
+def test_an_existing_object_is_an_error_without_upsert(stack):
     kubectl("-n", stack.namespace, "create", "configmap", "taken")
 
     def program(**options):
@@ -159,7 +159,7 @@ def test_an_object_that_exists_is_refused_unless_it_may_be_taken_over(stack):
     assert stack.up(lambda: program(upsert_existing_objects=True))["create"] >= 1
 
 
-def test_what_an_annotation_waits_for_has_to_come_in_its_time(stack):
+def test_wait_for_fails_after_the_timeout_in_the_annotation(stack):
     def program(wanted):
         annotations = annotated(waitFor=wanted, timeoutSeconds="2")
         metadata = stack.metadata(name="waits", annotations=annotations)
@@ -171,7 +171,7 @@ def test_what_an_annotation_waits_for_has_to_come_in_its_time(stack):
     assert stack.up(lambda: program(there))["update"] == 1
 
 
-def test_a_deployment_is_waited_for_and_a_secret_is_sealed_in_the_state(stack, rig):
+def test_up_waits_for_a_deployment_and_the_state_encrypts_a_secret(stack, rig):
     def program():
         labels = {"app": "web"}
         containers = [{"name": "web", "image": "web"}]
@@ -195,7 +195,7 @@ def test_a_deployment_is_waited_for_and_a_secret_is_sealed_in_the_state(stack, r
     assert "aHVudGVyMg" not in state  # nor its base64
 
 
-def test_a_helm_release_is_kept_as_helm_keeps_it(stack):
+def test_a_helm_release_is_stored_like_helm_stores_it(stack):
     def program(values, name="first"):
         return lambda: k8s.helm.v3.Release(
             name,
@@ -224,7 +224,7 @@ def test_a_helm_release_is_kept_as_helm_keeps_it(stack):
     assert stack.refresh()["delete"] == 1
 
 
-def test_a_cluster_that_does_not_answer_is_named(stack, rig):
+def test_an_unreachable_cluster_is_reported(stack, rig):
     lost = (rig / "kubeconfig").read_text().replace("127.0.0.1:", "127.0.0.2:")
 
     def program():

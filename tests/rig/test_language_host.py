@@ -1,4 +1,4 @@
-"""`pulumi up` of a Python program, by the double of Pulumi's language host."""
+"""Test of `pulumi up` with a Python program and the double of the language host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ k8s.core.v1.ConfigMap("it", metadata=metadata, data={"a": config.require("a")})
 """
 
 
-def test_a_program_gets_its_configuration_and_is_run_up_and_down(namespace, tmp_path):
+def test_a_program_gets_its_configuration_and_is_created_and_destroyed(
+    namespace, tmp_path
+):
     for folder in ("infra", "stacks"):
         (tmp_path / folder).mkdir()
     (tmp_path / "Pulumi.yaml").write_text(PROJECT)
@@ -41,8 +43,8 @@ def test_a_program_gets_its_configuration_and_is_run_up_and_down(namespace, tmp_
     pulumi("config", "set", "namespace", namespace)
     pulumi("config", "set", "--secret", "a", "1")
     assert "warning" not in pulumi("up", "--yes")
-    (made,) = objects("-n", namespace, "configmap", "hosted")
-    assert made["data"] == {"a": "1"}
+    (created,) = objects("-n", namespace, "configmap", "hosted")
+    assert created["data"] == {"a": "1"}
     pulumi("preview", "--expect-no-changes")
     pulumi("destroy", "--yes", "--remove")
     names = [m["metadata"]["name"] for m in objects("-n", namespace, "configmaps")]

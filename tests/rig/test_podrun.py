@@ -1,4 +1,4 @@
-"""What podrun promises of a pod: its volumes, probes and hooks, by pods without Ray."""
+"""Tests of podrun with pods without Ray: volumes, probes and hooks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ LABELS = {"ray.io/node-type": "head", "ray.io/cluster": "none"}
 
 @pytest.fixture(scope="module")
 def namespace(rig):
-    """One for all of these tests: a namespace takes five seconds to go."""
+    """Share one namespace between these tests, because deleting one takes 5 s."""
     with new_namespace() as name:
         yield name
 
 
 class Pod:
-    """A pod that podrun takes for a Ray head."""
+    """A pod that podrun treats as a Ray head."""
 
     def __init__(self, namespace, script, *, volumes=(), grace=1, **container):
         self.namespace, self.name = namespace, f"pod-{uuid.uuid4().hex[:4]}"
@@ -71,7 +71,7 @@ def executed(script):
     return {"exec": {"command": ["sh", "-c", script]}}
 
 
-def test_a_container_has_its_own_files_processes_and_part_of_a_volume(
+def test_a_container_has_separate_files_and_processes_and_a_subpath_of_a_volume(
     namespace, tmp_path
 ):
     see = "echo $POD $$$$; ls /tmp/private; df -k /dev/shm | tail -1"
@@ -98,7 +98,7 @@ def test_a_container_has_its_own_files_processes_and_part_of_a_volume(
     pod.delete()
 
 
-def test_the_hook_runs_inside_before_the_signal_and_the_grace_period_ends_both(
+def test_the_hook_runs_in_the_container_before_sigterm_and_both_have_a_grace_period(
     namespace, tmp_path
 ):
     pod = Pod(
@@ -120,7 +120,7 @@ def test_the_hook_runs_inside_before_the_signal_and_the_grace_period_ends_both(
     ]
 
 
-def test_a_startup_probe_holds_back_the_others(namespace):
+def test_the_other_probes_wait_for_the_startup_probe(namespace):
     pod = Pod(
         namespace,
         "sleep 60",
@@ -133,7 +133,7 @@ def test_a_startup_probe_holds_back_the_others(namespace):
     assert pod.container["started"] is False
 
 
-def test_a_container_that_fails_its_probe_is_restarted(namespace):
+def test_a_container_that_fails_its_liveness_probe_is_restarted(namespace):
     pod = Pod(
         namespace,
         "sleep 60",
@@ -142,7 +142,7 @@ def test_a_container_that_fails_its_probe_is_restarted(namespace):
     wait_until(lambda: pod.container.get("restartCount", 0) > 0)
 
 
-def test_ports_are_asked_by_name(namespace):
+def test_probes_find_ports_by_name(namespace):
     pod = Pod(
         namespace,
         f"exec {sys.executable} -m http.server 8123",
@@ -154,7 +154,7 @@ def test_ports_are_asked_by_name(namespace):
     assert pod.container["restartCount"] == 0
 
 
-def test_a_volume_that_the_rig_has_not_is_said(namespace):
+def test_an_unsupported_mount_path_is_reported(namespace):
     pod = Pod(
         namespace,
         "true",

@@ -1,4 +1,4 @@
-"""Real Ray, raised by the real operator."""
+"""Test of real Ray, started by the real operator."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def ray_service(namespace):
 
 
 def serve_config(folder):
-    """A Serve config whose code is a file that every pod of the rig can read."""
+    """Return a Serve config with code in a file that every pod of the rig can read."""
     with zipfile.ZipFile(folder / "hello.zip", "w") as file:
         file.writestr("hello.py", HELLO)
     working_dir = f"file://{folder}/hello.zip"
@@ -69,9 +69,7 @@ def serve_config(folder):
     return json.dumps({"applications": [application]})
 
 
-def test_the_operator_raises_a_cluster_that_serves_and_takes_it_away(
-    namespace, api, rig
-):
+def test_the_operator_creates_a_cluster_that_serves_and_deletes_it(namespace, api, rig):
     apply(ray_service(namespace))
     wait_until(lambda: head_is_ready(namespace), seconds=90, every=0.5)
     patch = ray_service(namespace) | {"spec": {"serveConfigV2": serve_config(rig)}}

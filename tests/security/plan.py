@@ -1,7 +1,8 @@
-"""A recorded program as what checkov reads: a Terraform plan, and manifests.
+"""Conversion of a recorded program to what checkov reads: a plan and manifests.
 
-checkov knows no Pulumi, and does not look into a RayService. Pulumi's AWS resources are
-those of Terraform's provider under other names, and a RayService is pods.
+checkov does not support Pulumi and does not read the pods in a RayService. Pulumi's
+AWS resources are those of Terraform's provider under other names, so they become a
+Terraform plan. A RayService becomes the pods that KubeRay creates from its templates.
 """
 
 from __future__ import annotations
@@ -10,20 +11,21 @@ import copy
 import re
 
 _MODULES = {"ec2": "", "vpc": "vpc_"}
-# Mappings that Terraform has as such; all others are blocks.
+# Mappings that are maps in Terraform, too; all others are blocks.
 _MAPPINGS = {"tags", "labels"}
-# Blocks that Pulumi calls by their plural.
+# Blocks that have a plural name in Pulumi.
 _SINGULAR = {"rules": "rule", "taints": "taint", "parameters": "parameter"}
-# KubeRay adds probes to what has none (common/pod.go, initReadinessAndLivenessProbe).
+# KubeRay adds probes to containers without any (common/pod.go,
+# initReadinessAndLivenessProbe).
 _PROBE = {"exec": {"command": ["bash", "-c", "wget -q -O- localhost:52365 | grep ok"]}}
 
 
 def plan(program) -> dict:
-    """The AWS resources of a recorded program as a Terraform plan."""
-    made = [r for r in program.resources.values() if r.kind.startswith("aws:")]
-    addresses = {r.urn: _address(r) for r in made}
+    """Return the AWS resources of a recorded program as a Terraform plan."""
+    created = [r for r in program.resources.values() if r.kind.startswith("aws:")]
+    addresses = {r.urn: _address(r) for r in created}
     values, expressions = [], []
-    for resource in made:
+    for resource in created:
         known, references = _values(resource, addresses)
         of = {
             "address": _address(resource),
@@ -34,9 +36,11 @@ def plan(program) -> dict:
         values.append({**of, "provider_name": "aws", "values": known})
         expressions.append({**of, "expressions": references})
     changes = [
-        {**value, "change": {"actions": ["create"], "before": None, "after": told}}
+        {
+            **value,
+            "change": {"actions": ["create"], "before": None, "after": value["values"]},
+        }
         for value in values
-        for told in [value["values"]]
     ]
     return {
         "format_version": "1.2",
@@ -48,7 +52,7 @@ def plan(program) -> dict:
 
 
 def manifests(program) -> list[dict]:
-    """The Kubernetes objects of a recorded program; of a RayService its pods."""
+    """Return a recorded program's Kubernetes objects; for a RayService, its pods."""
     found = []
     for resource in program.resources.values():
         if resource.kind.endswith(":RayService") and "spec" in resource.inputs:
@@ -59,7 +63,7 @@ def manifests(program) -> list[dict]:
 
 
 def _type(kind: str) -> str:
-    """`aws_eks_cluster` of `aws:eks/cluster:Cluster`."""
+    """Return `aws_eks_cluster` for `aws:eks/cluster:Cluster`."""
     module, name = kind.split(":")[1].split("/")
     return f"aws_{_MODULES.get(module, f'{module}_')}{_snake(name)}"
 
@@ -74,10 +78,10 @@ def _snake(name: str) -> str:
 
 
 def _values(resource, addresses) -> tuple[dict, dict]:
-    """What a resource is given, and by which of it others are referred to.
+    """Return the inputs of a resource, and the references in them.
 
-    A value that comes from another resource is left out, as in a plan before anything
-    is made: checkov follows the reference in its place.
+    A value that comes from another resource is omitted, as in a plan before creation;
+    checkov follows the reference instead.
     """
     given = {_snake(key): _block(value) for key, value in resource.inputs.items()}
     given |= {k: resource.inputs[k] for k in _MAPPINGS & resource.inputs.keys()}
@@ -93,7 +97,7 @@ def _values(resource, addresses) -> tuple[dict, dict]:
 
 
 def _is_whole(value) -> bool:
-    """Whether a value says more than which resource it comes from."""
+    """Return whether a value contains more than a reference to another resource."""
     texts = value if isinstance(value, list) else [value]
     return not all(isinstance(text, str) and text[:1] != "{" for text in texts)
 
@@ -114,9 +118,9 @@ def _object(resource) -> dict:
 
 
 def _pods(service) -> list[dict]:
-    """The pods of a RayService, as KubeRay makes them of its templates.
+    """Return the pods that KubeRay creates from the templates of a RayService.
 
-    Without the autoscaler beside the head: that container is KubeRay's own.
+    The autoscaler's container in the head's pod is missing, because KubeRay defines it.
     """
     cluster = service.inputs["spec"]["rayClusterConfig"]
     groups = {g["groupName"]: g["template"] for g in cluster["workerGroupSpecs"]}

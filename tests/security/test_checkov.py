@@ -1,7 +1,7 @@
-"""checkov on the shipped stacks: all of its checks, but for those that are waived here.
+"""Tests that run checkov on the shipped stacks.
 
-It is a tool with a hundred dependencies of its own, so it has an environment of its
-own: `make test-security` makes it.
+Every check must pass, except those in `WAIVED`. checkov has about a hundred
+dependencies, so it runs in a separate environment, which `make test-security` creates.
 """
 
 from __future__ import annotations
@@ -20,29 +20,35 @@ from shipped import SHIPPED, recorded
 pytestmark = pytest.mark.security
 
 CHECKOV = Path(__file__).parents[2] / ".venv-checkov" / "bin" / "checkov"
-# Each check that a shipped stack does not pass, and why it stays so.
+# Each check that a shipped stack does not pass, with the reason.
 WAIVED = {
-    # What somebody could close further, at a price or with a key of their own.
-    "CKV_AWS_39": "the public endpoint is for the addresses that the file names, or the"
-    " caller's alone; publicAccessCidrs: [] closes it, for who has a way into the VPC",
-    "CKV_AWS_18": "a bucket for the log of a bucket that the stack's own pods read;"
-    " CloudTrail's data events say more, for who wants to know",
-    # What checkov asks of a bucket for other ends than safety.
-    "CKV_AWS_144": "packages are built from source again: no copy in a second region",
-    "CKV2_AWS_62": "nobody waits for an event of the bucket",
-    # What Ray's own images are.
-    "CKV_K8S_22": "Ray writes to /tmp, and pip and models to the home folder",
-    "CKV_K8S_40": "1000 owns the files of rayproject/ray",
-    "CKV_K8S_43": "the default image is Ray's own by its version; ray.image takes a"
-    " digest, and what is neither is warned of",
-    "CKV_K8S_15": "a tag of a version does not move; each start would ask the registry",
+    # Restrictions that a user can add, at a cost or with access to the VPC.
+    "CKV_AWS_39": "the public endpoint accepts only the addresses in the stack file or,"
+    " by default, the caller's; publicAccessCidrs: [] removes it, but then access to"
+    " the VPC is required",
+    "CKV_AWS_18": "access logs need a second bucket, and only the stack's pods read"
+    " this one; CloudTrail data events provide more detail if needed",
+    # Checks of a bucket that do not concern security.
+    "CKV_AWS_144": "packages can be rebuilt from source, so no copy in a second region"
+    " is needed",
+    "CKV2_AWS_62": "nothing consumes the events of the bucket",
+    # Properties of Ray's images.
+    "CKV_K8S_22": "the root file system must be writable: Ray writes to /tmp; pip and"
+    " model downloads write to the home folder",
+    "CKV_K8S_40": "user 1000 owns the files in the image rayproject/ray",
+    "CKV_K8S_43": "the default image is pinned by Ray's version; ray.image accepts a"
+    " digest, and raylift warns if an image is pinned by neither",
+    "CKV_K8S_15": "version tags do not change, and imagePullPolicy: Always would"
+    " contact the registry at each start",
+    # A property of the package store.
+    "CKV_K8S_35": "the server reads its token once, when it starts, and its pod runs no"
+    " code of users",
 }
-# Those of checkov's checks that a stack is held to (waived or not): each must have had
-# something to look at.
-HELD = {
+# Checks that must apply to at least one resource, whether waived or not.
+REQUIRED = {
     *(f"CKV_AWS_{n}" for n in (37, 38, 39, 58, 100, 339)),  # EKS
     *(f"CKV_AWS_{n}" for n in (79, 88, 341)),  # launch templates
-    *(f"CKV_AWS_{n}" for n in (7, 33, 158, 191, 338)),  # the key, and what it encrypts
+    *(f"CKV_AWS_{n}" for n in (7, 33, 158, 191, 338)),  # key, and data it encrypts
     *(f"CKV_AWS_{n}" for n in (18, 21, 53, 54, 55, 56, 145)),  # S3
     *(f"CKV_K8S_{n}" for n in (*range(8, 15), 16, 19, 20, 22, 23)),
     *(f"CKV_K8S_{n}" for n in (28, 29, 30, 31, 37, 38, 40, 43)),
@@ -63,7 +69,7 @@ def _hardening(inputs):
     return _pod(inputs)["containers"][0]["securityContext"]
 
 
-# What is done to a resource of aws-prod, and the check that must fail then.
+# A change to a resource of aws-prod for each check that must then fail.
 FAULTS = {
     "CKV_AWS_38": (
         "cluster",
@@ -172,11 +178,11 @@ FAULTS = {
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
-    """What checkov says of each stack and of each fault.
+def findings(tmp_path_factory):
+    """Return checkov's findings for each stack and each fault.
 
-    A run for each stack: within one run it would take the policies of one stack, and
-    what closes a bucket, for those of another.
+    Each stack needs a separate run. In one run, checkov would attribute the policies
+    and bucket settings of one stack to another.
     """
     found = {}
     for name in SHIPPED:
@@ -191,9 +197,9 @@ def said(tmp_path_factory):
 
 def _write(folder: Path, program) -> None:
     folder.mkdir()
-    told = plan.plan(program)
-    if told["resource_changes"]:
-        (folder / "plan.json").write_text(json.dumps(told), encoding="utf-8")
+    terraform = plan.plan(program)
+    if terraform["resource_changes"]:
+        (folder / "plan.json").write_text(json.dumps(terraform), encoding="utf-8")
     objects = map(json.dumps, plan.manifests(program))
     (folder / "objects.yaml").write_text("\n---\n".join(objects), encoding="utf-8")
 
@@ -210,7 +216,7 @@ def _with(name, kind, change):
 
 
 def _scan(folder: Path) -> dict:
-    """Ids of checks by folder and by outcome, each with what it was said of."""
+    """Return (check ID, resource) pairs by folder and outcome."""
     command = [CHECKOV, "-d", folder, "--framework", "kubernetes", "terraform_plan"]
     command += ["--skip-download", "--soft-fail", "--output", "json"]
     done = subprocess.run(
@@ -223,43 +229,43 @@ def _scan(folder: Path) -> dict:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    said = collections.defaultdict(lambda: collections.defaultdict(set))
+    findings = collections.defaultdict(lambda: collections.defaultdict(set))
     reports = json.loads(done.stdout)
     for report in reports if isinstance(reports, list) else [reports]:
         assert report["summary"]["parsing_errors"] == 0
         for outcome in ("passed", "failed", "skipped"):
             for check in report["results"][f"{outcome}_checks"]:
                 _, stack, _ = check["file_path"].split("/")
-                named = (check["check_id"], check["resource"])
-                said[stack][outcome].add(named)
-    return said
+                finding = (check["check_id"], check["resource"])
+                findings[stack][outcome].add(finding)
+    return findings
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_stack_fails_no_check_but_those_waived(said, name):
-    failed = {found for found in said[name]["failed"] if found[0] not in WAIVED}
+def test_a_shipped_stack_fails_only_waived_checks(findings, name):
+    failed = {found for found in findings[name]["failed"] if found[0] not in WAIVED}
     assert failed == set()
-    assert said[name]["skipped"] == set()
+    assert findings[name]["skipped"] == set()
 
 
-def test_nothing_is_waived_that_no_stack_fails(said):
+def test_every_waived_check_fails_for_a_stack(findings):
     assert WAIVED.keys() == {
-        check for name in SHIPPED for check, _ in said[name]["failed"]
+        check for name in SHIPPED for check, _ in findings[name]["failed"]
     }
 
 
-def test_every_check_that_is_held_had_something_to_look_at(said):
-    looked = {
+def test_every_required_check_applies_to_a_resource(findings):
+    applied = {
         check
         for name in SHIPPED
         for outcome in ("passed", "failed")
-        for check, _ in said[name][outcome]
+        for check, _ in findings[name][outcome]
     }
-    assert looked >= HELD
+    assert applied >= REQUIRED
 
 
 @pytest.mark.parametrize("check", FAULTS)
-def test_checkov_sees_a_fault(said, check):
-    """So the plan and the manifests say to checkov what the program said to Pulumi."""
-    before = said["aws-prod"]["failed"]
-    assert check in {named for named, _ in said[check]["failed"] - before}
+def test_checkov_reports_a_fault(findings, check):
+    """This verifies that the plan and the manifests represent the program."""
+    before = findings["aws-prod"]["failed"]
+    assert check in {name for name, _ in findings[check]["failed"] - before}

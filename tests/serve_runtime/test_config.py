@@ -1,5 +1,5 @@
 # ruff: noqa: E501 a case is a line
-"""A Serve config: what is taken, what it becomes, and that nothing else is raised."""
+"""Serve configs: accepted values, the resulting applications, and errors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raylift.document import Document
-from raylift.errors import InputFailed
-from serve_runtime.config import ServeConfig, check, from_import_path, load
-from serve_runtime.entrypoint import Facts
+from raylift.errors import InvalidInput
+from raylift.serve_runtime.serve_config.config import (
+    ServeConfig,
+    check,
+    from_import_path,
+    load,
+)
+from raylift.serve_runtime.serve_config.source import SourceInfo
+from raylift.yaml_document import Document
 
 CODE = "from ray import serve\n@serve.deployment\nclass A: pass\napp = A.bind()\n"
 
@@ -39,8 +44,8 @@ def test_what_ray_receives_is_what_the_file_says_and_the_two_keys_that_name_it(
         "runtime_env": {"working_dir": "."}, "args": {"x": 1.1, "y": "no"},
     }  # fmt: skip
     assert application.directory == tmp_path
-    assert application.place == "serve.yaml:3"
-    assert application.facts == Facts({"A": {}}, complete=True)
+    assert application.location == "serve.yaml:3"
+    assert application.facts == SourceInfo({"A": {}}, complete=True)
     assert config.options == {"proxy_location": "HeadOnly"}
 
 
@@ -79,7 +84,7 @@ def test_code_at_an_address_is_left_to_ray(tmp_path, uri):
         f"applications: [{{import_path: 'x:app', runtime_env: {{working_dir: '{uri}'}}}}]",
     )
     assert config.applications[0].directory is None
-    assert config.applications[0].facts == Facts()
+    assert config.applications[0].facts == SourceInfo()
 
 
 def test_the_document_that_was_read_is_not_changed(tmp_path):
@@ -95,14 +100,14 @@ def test_a_module_on_the_command_line_is_one_application_from_here(tmp_path):
     (application,) = config.applications
     assert (application.name, application.document["route_prefix"]) == ("a", "/a")
     assert application.directory == tmp_path
-    assert application.place == "command line"
+    assert application.location == "command line"
 
 
 def test_all_that_is_wrong_on_the_command_line_is_told_by_its_key(tmp_path):
-    with pytest.raises(InputFailed) as failed:
+    with pytest.raises(InvalidInput) as failed:
         from_import_path("main", name="", route_prefix="x", folder=tmp_path)
     keys = sorted(str(p).split(": ")[1] for p in failed.value.problems)
-    assert keys == ["import_path", "name", "route_prefix"]
+    assert keys == ["--name", "--route-prefix", "main"]
 
 
 KEYS = [
@@ -147,7 +152,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300)
 @given(value=values, application=st.dictionaries(st.sampled_from(KEYS), values))
 def test_no_value_makes_the_check_raise_anything_but_input_failed(value, application):
     application = {"import_path": "m:a", **application}
@@ -158,8 +163,8 @@ def test_no_value_makes_the_check_raise_anything_but_input_failed(value, applica
 def _outcome(value: object) -> str:
     try:
         config = check(Document("f", value, {(): 1}), folder=Path("/nonexistent"))
-    except InputFailed as failed:
-        places = {problem.place for problem in failed.problems}
+    except InvalidInput as failed:
+        places = {problem.location for problem in failed.problems}
         return "refused" if places <= {"f", "f:1"} else str(places)
-    json.dumps([a.document for a in config.applications])  # else Ray could not have it
+    json.dumps([a.document for a in config.applications])  # Ray receives JSON
     return "taken"

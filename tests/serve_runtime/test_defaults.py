@@ -1,4 +1,4 @@
-"""The safe defaults: only where nobody said anything, and the same every time."""
+"""The safe defaults: added only to unset keys, and the same every time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import copy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_runtime.config import Application
-from serve_runtime.defaults import add_defaults
-from serve_runtime.entrypoint import Facts
+from raylift.serve_runtime.deploy.defaults import add_defaults
+from raylift.serve_runtime.serve_config.config import Application
+from raylift.serve_runtime.serve_config.source import SourceInfo
 
 SETTINGS = {
     "max_surge_percent": st.integers(0, 100),
@@ -20,32 +20,32 @@ SETTINGS = {
     "gang_scheduling_config": st.just({"gang_size": 1}),
     "placement_group_bundles": st.just([{"CPU": 1}]),
 }
-said = st.fixed_dictionaries({}, optional=SETTINGS)
+settings = st.fixed_dictionaries({}, optional=SETTINGS)
 names = st.sampled_from(["A", "B", "C"])
 
 
 @st.composite
 def applications(draw: st.DrawFn) -> Application:
-    in_code = draw(st.dictionaries(names, said, min_size=1))
+    in_code = draw(st.dictionaries(names, settings, min_size=1))
     for name in in_code:
         if draw(st.booleans()):
             in_code[name] |= {"**": None}
     overridden = draw(st.lists(st.sampled_from(sorted(in_code)), unique=True))
-    overrides = [{"name": name, **draw(said)} for name in overridden]
+    overrides = [{"name": name, **draw(settings)} for name in overridden]
     for override in overrides:  # a config may not hold these as null
         if override.get("ray_actor_options", 1) is None:
             del override["ray_actor_options"]
     document = {"import_path": "m:a"} | (
         {"deployments": overrides} if overrides else {}
     )
-    return Application("x", document, None, Facts(in_code, complete=True), "f:1")
+    return Application("x", document, None, SourceInfo(in_code, complete=True), "f:1")
 
 
 rooms = st.sampled_from([lambda *_: True, lambda *_: False])
 
 
 @given(applications(), rooms)
-def test_nothing_that_config_or_code_says_is_changed(application, room):
+def test_settings_of_the_config_and_the_code_are_kept(application, room):
     before = copy.deepcopy(application)
     complete, added = add_defaults(application, room_for=room)
     assert application == before
@@ -58,7 +58,7 @@ def test_nothing_that_config_or_code_says_is_changed(application, room):
 
 
 @given(applications(), rooms)
-def test_what_is_added_is_what_is_told_with_its_reason(application, room):
+def test_every_added_default_is_reported_with_its_reason(application, room):
     complete, added = add_defaults(application, room_for=room)
     after = {d["name"]: d for d in complete.document.get("deployments", [])}
     before = {d["name"]: d for d in application.document.get("deployments", [])}
@@ -87,7 +87,7 @@ def test_a_deployment_whose_settings_are_not_all_known_gets_nothing(application)
 
 @given(applications())
 def test_an_application_that_was_not_read_in_full_gets_nothing(application):
-    unread = Application("x", application.document, None, Facts(), "f:1")
+    unread = Application("x", application.document, None, SourceInfo(), "f:1")
     assert add_defaults(unread, room_for=lambda *_: True) == (unread, [])
 
 
@@ -98,7 +98,7 @@ def test_the_room_asked_for_is_that_of_every_replica():
         asked.append((needs, replicas))
         return True
 
-    facts = Facts(
+    facts = SourceInfo(
         {"A": {"num_replicas": 3, "ray_actor_options": {"num_gpus": 2}}}, complete=True
     )
     add_defaults(Application("x", {}, None, facts, ""), room_for=room_for)

@@ -1,4 +1,4 @@
-"""Ray's long messages become the one line that a person needs."""
+"""Ray's long messages, reduced to one useful line."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_runtime.capacity import free_resources, missing, short_of
-from serve_runtime.dashboard import Node
-from serve_runtime.diagnosis import explain, own_stack_line, why
-from serve_runtime.status import ApplicationStatus, applications_of
+from raylift.serve_runtime.ray_api.dashboard import RayNode
+from raylift.serve_runtime.status.capacity import free_resources, missing, short_of
+from raylift.serve_runtime.status.diagnosis import (
+    explain,
+    own_stack_line,
+    slow_start,
+    why,
+)
+from raylift.serve_runtime.status.status import ApplicationStatus, applications_of
 
-# As Ray 2.60 wrote it, shortened in the middle.
+# A message of Ray 2.60, shortened in the middle.
 CONSTRUCTOR = (
     "A replica failed to start with exception. Retrying 2 more time(s). Error:\n"
     "\x1b[36mray::ServeReplica:two:Hello.initialize_and_get_metadata()\x1b[39m"
@@ -30,8 +35,8 @@ CONSTRUCTOR = (
 )
 
 
-def _node(**resources: float) -> Node:
-    return Node("n", is_head=True, alive=True, resources=resources, labels={})
+def _node(**resources: float) -> RayNode:
+    return RayNode("n", is_head=True, alive=True, resources=resources, labels={})
 
 
 def test_a_constructors_traceback_is_the_users_exception_and_its_place():
@@ -78,13 +83,15 @@ def test_a_replica_that_fits_no_node_is_told_with_what_is_lacking():
     starting = {"state": "STARTING", "replica_id": "r"}
     application = _application(replicas=[starting], needs={"CPU": 1, "GPU": 8})
     assert why(application, [_node(CPU=4, GPU=2)]) == (
-        "Hello: no node can hold a replica: needs GPU 8, the largest node has 2"
+        "Hello: no node can hold a replica: needs 8 GPU, but the largest node has 2"
     )
 
 
 def test_resources_split_over_nodes_do_not_add_up_to_one_that_fits():
     nodes = [_node(CPU=8), _node(CPU=1, GPU=1)]
-    assert missing({"CPU": 4, "GPU": 1}, nodes) == "no node has all it needs together"
+    assert missing({"CPU": 4, "GPU": 1}, nodes) == (
+        "no single node has all the resources it needs"
+    )
     assert missing({"CPU": 1, "GPU": 1}, nodes) == ""
 
 
@@ -92,7 +99,7 @@ def test_what_replicas_hold_is_not_free():
     running = {"state": "RUNNING", "replica_id": "r", "pid": 1}
     free = free_resources([_node(CPU=2)], [_application(replicas=[running])])
     assert free == {"CPU": 1}
-    assert short_of({"CPU": 2}, free) == "CPU 2 (1 free)"
+    assert short_of({"CPU": 2}, free) == "2 CPU (1 free)"
     assert short_of({"CPU": 1}, free) == ""
 
 
@@ -163,16 +170,16 @@ RAYS = {
 
 @pytest.mark.parametrize("name", RAYS)
 def test_a_message_of_rays_becomes_the_line_a_person_needs(name):
-    message, wanted = RAYS[name]
-    assert explain(message).startswith(wanted)
+    message, expected = RAYS[name]
+    assert explain(message).startswith(expected)
     assert "\n" not in explain(message)
 
 
 @given(st.text(max_size=200))
 def test_any_message_is_one_short_line_that_a_terminal_can_show(message):
-    told = explain(message)
-    assert told.isprintable()
-    assert len(told) < 500
+    cause = explain(message)
+    assert cause.isprintable()
+    assert len(cause) < 500
 
 
 @given(st.text(alphabet=" ()/.:1aThread\n", max_size=200))
@@ -197,5 +204,23 @@ def test_a_replica_with_a_process_is_not_told_to_fit_no_node():
 
 
 def test_nodes_that_are_dead_hold_no_replica():
-    dead = Node("n", is_head=False, alive=False, resources={"GPU": 8}, labels={})
-    assert missing({"GPU": 1}, [dead]) == "needs GPU 1, the largest node has 0"
+    dead = RayNode("n", is_head=False, alive=False, resources={"GPU": 8}, labels={})
+    assert missing({"GPU": 1}, [dead]) == "needs 1 GPU, but the largest node has 0"
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ("be scheduled", "waiting for a node or its runtime_env"),
+        ("initialize", "in its constructor"),
+    ],
+)
+def test_a_slow_start_is_the_cause_only_without_another_one(step, expected):
+    message = (
+        "Deployment 'Hello' in application 'a' has 1 replicas that have taken more than"
+        f" 30s to {step}. Use `ray status` for more details."
+    )
+    application = _application(deployment=message)
+    assert why(application, []) == ""
+    expected = f"Hello: a replica has been {expected} for over 30 s"
+    assert slow_start(application) == expected

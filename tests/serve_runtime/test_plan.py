@@ -1,4 +1,4 @@
-"""Planning and the safe defaults are pure and settle: again is nothing to do."""
+"""Plans and safe defaults: planning again after a deploy is a no-op."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_runtime.config import Application
-from serve_runtime.defaults import add_defaults, needs
-from serve_runtime.entrypoint import Facts, inspect
-from serve_runtime.plan import plan, removal, same_document
+from raylift.serve_runtime.deploy.defaults import add_defaults
+from raylift.serve_runtime.deploy.plan import plan, removal, same_document
+from raylift.serve_runtime.deploy.replica_needs import needs
+from raylift.serve_runtime.serve_config.config import Application
+from raylift.serve_runtime.serve_config.source import SourceInfo, inspect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,28 +34,28 @@ documents = st.dictionaries(
 )
 
 
-def _applied(there, decided):
-    kept = {n: d for n, d in there.items() if n not in decided.documents}
+def _applied(running, decided):
+    kept = {n: d for n, d in running.items() if n not in decided.documents}
     return kept | {n: d for n, d in decided.documents.items() if d is not None}
 
 
 @given(documents, documents, st.booleans())
-def test_planning_again_after_applying_finds_nothing_to_do(wanted, there, prune):
-    after = _applied(there, plan(wanted, there, prune=prune))
-    assert plan(wanted, after, prune=prune).nothing_to_do
+def test_planning_again_after_a_deploy_is_a_no_op(desired, running, prune):
+    after = _applied(running, plan(desired, running, prune=prune))
+    assert plan(desired, after, prune=prune).nothing_to_do
 
 
 @given(documents, documents)
-def test_applications_that_are_not_wanted_stay_as_they_are(wanted, there):
-    after = _applied(there, plan(wanted, there))
-    others = there.keys() - wanted.keys()
-    assert {n: after[n] for n in others} == {n: there[n] for n in others}
+def test_applications_that_are_not_in_the_config_do_not_change(desired, running):
+    after = _applied(running, plan(desired, running))
+    others = running.keys() - desired.keys()
+    assert {n: after[n] for n in others} == {n: running[n] for n in others}
 
 
 @given(documents, documents)
-def test_pruning_leaves_exactly_what_is_wanted(wanted, there):
-    after = _applied(there, plan(wanted, there, prune=True))
-    assert after.keys() == wanted.keys()
+def test_pruning_leaves_exactly_the_desired_applications(desired, running):
+    after = _applied(running, plan(desired, running, prune=True))
+    assert after.keys() == desired.keys()
 
 
 def test_the_order_of_deployments_is_no_difference():
@@ -63,7 +64,7 @@ def test_the_order_of_deployments_is_no_difference():
     assert not same_document({"deployments": [one]}, {"deployments": [two]})
 
 
-def test_a_changed_key_is_told_with_its_path_and_both_values():
+def test_a_changed_key_is_reported_with_its_path_and_both_values():
     before = {"a": {"deployments": [{"name": "D", "num_replicas": 1}]}}
     after = {"a": {"deployments": [{"name": "D", "num_replicas": 2}]}}
     change = plan(after, before).changes[0]
@@ -73,7 +74,7 @@ def test_a_changed_key_is_told_with_its_path_and_both_values():
     ]
 
 
-def test_what_does_not_serve_yet_is_submitted_again():
+def test_an_application_that_is_not_serving_is_submitted_again():
     same = {"a": {"import_path": "m:a"}}
     decided = plan(same, same, unsettled=frozenset("a"))
     assert list(decided.documents) == ["a"]
@@ -81,7 +82,7 @@ def test_what_does_not_serve_yet_is_submitted_again():
 
 @given(documents, documents, st.booleans(), st.randoms())
 def test_the_order_of_keys_and_deployments_changes_no_plan(
-    wanted, there, prune, random
+    desired, running, prune, random
 ):
     def shuffled(value):
         if isinstance(value, dict):
@@ -94,29 +95,29 @@ def test_the_order_of_keys_and_deployments_changes_no_plan(
             return items
         return value
 
-    one = plan(wanted, there, prune=prune)
-    mixed = {name: shuffled(document) for name, document in there.items()}
-    two = plan(wanted, mixed, prune=prune)
+    one = plan(desired, running, prune=prune)
+    mixed = {name: shuffled(document) for name, document in running.items()}
+    two = plan(desired, mixed, prune=prune)
     assert [(c.application, c.action) for c in one.changes] == [
         (c.application, c.action) for c in two.changes
     ]
 
 
 @given(documents, documents)
-def test_a_change_names_a_difference_and_nothing_else_does(wanted, there):
-    for change in plan(wanted, there, prune=True).changes:
+def test_a_change_names_a_difference_and_nothing_else_does(desired, running):
+    for change in plan(desired, running, prune=True).changes:
         assert (change.action == "change") == bool(change.differences)
         assert all(d.before != d.after for d in change.differences)
 
 
 @given(documents, documents)
-def test_planning_changes_neither_side(wanted, there):
-    before = copy.deepcopy((wanted, there))
-    plan(wanted, there, prune=True)
-    assert (wanted, there) == before
+def test_planning_changes_neither_side(desired, running):
+    before = copy.deepcopy((desired, running))
+    plan(desired, running, prune=True)
+    assert (desired, running) == before
 
 
-def test_removal_takes_away_what_it_is_given_and_no_more():
+def test_removal_deletes_exactly_the_named_applications():
     assert removal(["a", "b"]).documents == {"a": None, "b": None}
     assert removal([]).nothing_to_do
 
@@ -193,12 +194,12 @@ def test_code_that_is_not_plain_gets_no_defaults(tmp_path):
     start = "from ray import serve\n@serve.deployment\nclass A:\n    pass\n"
     for name, code in UNPLAIN.items():
         application = _application(tmp_path, start + code)
-        assert application.facts == Facts(), name
+        assert application.facts == SourceInfo(), name
         complete, added = add_defaults(application, room_for=lambda *_: True)
         assert (complete, added) == (application, []), name
 
 
-def test_the_needs_of_a_replica_are_the_configs_before_the_codes():
+def test_resources_in_the_config_take_precedence_over_the_code():
     in_code = {"ray_actor_options": {"num_gpus": 1}}
     assert needs({}, {}) == {"CPU": 1.0}
     assert needs({}, in_code) == {"CPU": 1.0, "GPU": 1.0}

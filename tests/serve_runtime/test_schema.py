@@ -1,4 +1,4 @@
-"""serve_runtime.schema holds every key, choice and bound of the installed Ray."""
+"""Every key, choice and bound of the installed Ray is in the schema."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import warnings
 import pydantic
 import pytest
 
-from raylift.document import Document
-from raylift.errors import InputFailed
-from raylift.model import validate
-from serve_runtime import schema as ours
-from serve_runtime.config import check
+from raylift.errors import InvalidInput
+from raylift.serve_runtime.serve_config import schema as ours
+from raylift.serve_runtime.serve_config.config import check
+from raylift.strict_model import validate
+from raylift.yaml_document import Document
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -38,15 +38,14 @@ PAIRS = {
     ours.GangSchedulingConfig: ray_config.GangSchedulingConfig,
     ours.DeploymentActorConfig: ray_config.DeploymentActorConfig,
 }
-# Ray takes these from the old single-application form only, and refuses them in a file
-# of several applications.
+# Ray accepts these in the single-application format only.
 SINGLE_APPLICATION = {ours.Application: {"host", "port"}}
 
 
 @pytest.mark.parametrize("model", PAIRS, ids=lambda m: m.__name__)
 def test_every_key_of_a_model_is_rays_and_every_key_of_rays_is_there(model):
-    wanted = PAIRS[model].model_fields.keys() - SINGLE_APPLICATION.get(model, set())
-    assert model.model_fields.keys() == wanted
+    expected = PAIRS[model].model_fields.keys() - SINGLE_APPLICATION.get(model, set())
+    assert model.model_fields.keys() == expected
 
 
 def test_every_model_that_rays_schema_uses_has_its_pair():
@@ -87,7 +86,7 @@ def test_a_slip_in_any_key_is_refused_and_nearly_always_understood(model):
     understood, slips = 0, 0
     for key in model.model_fields:
         for slip in set(_slips(key)) - model.model_fields.keys():
-            _, problems = validate(model, {slip: 1}, place=lambda _: "f:1")
+            _, problems = validate(model, {slip: 1}, location=lambda _: "f:1")
             said = [p.text for p in problems if p.text.startswith(f"{slip}: ")]
             assert len(said) == 1
             slips += 1
@@ -118,8 +117,8 @@ def test_the_choices_of_a_key_are_rays(key):
         for part in _parts(ray_model.model_fields[key[0]].annotation)
         if isinstance(part, type) and issubclass(part, enum.Enum)
     ]
-    wanted = {member.value for member in theirs[0]}
-    assert set(typing.get_args(our_model.model_fields[key[0]].annotation)) == wanted
+    expected = {member.value for member in theirs[0]}
+    assert set(typing.get_args(our_model.model_fields[key[0]].annotation)) == expected
 
 
 def _with(**deployment) -> dict:
@@ -174,13 +173,13 @@ def test_what_ray_refuses_we_refuse(tmp_path, value):
     try:
         check(Document("serve.yaml", value, {}), folder=tmp_path)
         ours_accepts = True
-    except InputFailed:
+    except InvalidInput:
         ours_accepts = False
     assert ours_accepts == (accepted and value not in STRICTER)
 
 
 def _ray_accepts(value: dict) -> bool:
-    """By the model of a file, and by those that Ray applies to parts of it later."""
+    """Validate with Ray's model of a file and with those that it applies later."""
     later = {
         "autoscaling_config": ray_config.AutoscalingConfig,
         "request_router_config": ray_config.RequestRouterConfig,
@@ -197,7 +196,7 @@ def _ray_accepts(value: dict) -> bool:
     return True
 
 
-# Ray takes these and answers late, or with what nobody meant.
+# Ray accepts these, and fails later or does something unexpected.
 STRICTER = [
     *(_with(max_replicas_per_node=value) for value in (-2, -1, 0, 101)),
     _with(num_replicas=2, autoscaling_config={"max_replicas": 3}),

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 a case is a line
-"""Value by value, key by key: what Ray refuses we refuse; where we are stricter."""
+"""Values of every key: all that Ray rejects are rejected, and some more."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import warnings
 
 import pytest
 
-from raylift.model import validate
-from serve_runtime import schema as ours
+from raylift.serve_runtime.serve_config import schema as ours
+from raylift.serve_runtime.serve_config.runtime_env import RuntimeEnv
+from raylift.strict_model import validate
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -48,9 +49,9 @@ LISTS = ([], ["x"], ["thread"], ["m:a"], [1], [None], [{}], [{"CPU": 1}], [{"a":
 MAPPINGS = ({}, {"a": 1}, {"a": "b"}, {"name": "a"}, {"env_vars": {"A": "b"}})
 PROBES = (None, True, *NUMBERS, *FRACTIONS, *WORDS, *MORE_WORDS, *LISTS, *MAPPINGS)
 
-# Ray imports these when it reads the file, in a process that has the user's code.
+# Ray imports these when it reads the file, in a process with the user's code.
 IMPORTED_BY_RAY = {"policy_function", "request_router_class"}
-# Ray takes more. By key: why not we.
+# Keys for which raylift rejects more than Ray, with the reason.
 STRICTER = {
     "name": "part of file names and log names here",
     "route_prefix": "a path that no request has when it arrives",
@@ -68,14 +69,14 @@ STRICTER = {
     "policy_function": "Ray imports it late",
     "request_router_class": "as policy_function, which Ray does not take empty",
 }
-# Ray's own models check these only where the deployment starts, and ignore a slip.
+# Ray validates these only when the deployment starts, and ignores unknown keys.
 NESTED = {"autoscaling_policy", "autoscaling_config", "policy", "request_router_config"}
 NESTED |= {"deployment_actors", "gang_scheduling_config", "deployments"}
 NESTED |= {"ray_actor_options", "http_options", "grpc_options", "runtime_env"}
 
 
 def _we_take(model: type, value: dict) -> bool:
-    return validate(model, value, place=lambda _: "f")[0] is not None
+    return validate(model, value, location=lambda _: "f")[0] is not None
 
 
 def _ray_takes(model: type, value: dict, *, converting: bool) -> bool:
@@ -116,7 +117,7 @@ def test_a_value_that_ray_takes_as_it_is_is_refused_only_for_a_stated_reason(
         for probe in PROBES
         if not _we_take(model, {**rest, key: probe})
         and _ray_takes(rays_model, {**rest, key: probe}, converting=False)
-        # Its own __init__ in Ray converts in spite of `strict`.
+        # Its __init__ in Ray converts values despite `strict`.
         and not (probe is True and model is ours.RequestRouterConfig)
     ]
     assert refused == [] or key in STRICTER.keys() | NESTED
@@ -147,7 +148,7 @@ LABELS += [f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 61}/x", "a b", "", "a\n"]
 def test_a_label_selector_is_taken_if_and_only_if_ray_takes_it(key, value):
     selector = {key: value}
     taken = _we_take(ours.RayActorOptions, {"label_selector": selector})
-    no_prefix = key == "/b"  # Ray lets it pass, and no label has such a key
+    no_prefix = key == "/b"  # Ray accepts it, but no label has such a key
     assert taken == (validate_label_selector(selector) is None and not no_prefix)
 
 
@@ -166,7 +167,10 @@ def test_the_schemes_of_an_address_are_rays_but_for_those_of_no_package():
     taken = {
         scheme
         for scheme in [*schemes, "ftp", "x", "S3"]
-        if _we_take(ours.RuntimeEnv, {"py_modules": [f"{scheme}:///a.zip"]})
+        if any(
+            _we_take(RuntimeEnv, {"py_modules": [f"{scheme}://{path}"]})
+            for path in ("a.zip", "/a")
+        )
     }
     assert taken == schemes - no_packages
 

@@ -1,4 +1,4 @@
-"""How traffic is split, judged and steered: the pure parts."""
+"""Traffic: choosing an arm, comparing arms, and planning a canary."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.steps import steps_of
-from raylift.document import parse
-from raylift.errors import CannotWork, Conflict, InputFailed
-from serve_runtime.canary import Canary, prepare_canary
-from serve_runtime.config import check
-from serve_runtime.metrics import Sample
-from serve_runtime.plan import plan
-from serve_runtime.prepare import Prepared
-from serve_runtime.release import Desired
-from serve_runtime.traffic.documents import (
+from raylift.cli.canary_options import canary_steps
+from raylift.errors import Conflict, FailedPrecondition, InvalidInput
+from raylift.serve_runtime.deploy.canary_plan import Canary, prepare_canary
+from raylift.serve_runtime.deploy.canary_verdict import analyze
+from raylift.serve_runtime.deploy.plan import plan
+from raylift.serve_runtime.deploy.prepare import Prepared
+from raylift.serve_runtime.deploy.traffic_stats import (
+    NOTHING,
+    ArmStats,
+    collect,
+)
+from raylift.serve_runtime.ray_api.metrics import Sample
+from raylift.serve_runtime.release import Desired
+from raylift.serve_runtime.serve_config.config import check
+from raylift.serve_runtime.serve_config.splitters import (
     IMPORT_PATH,
     refuse_deleted_arms,
     refuse_missing_arms,
     split_of,
     with_split,
 )
-from serve_runtime.traffic.figures import NOTHING, Figures, collect, judge
-from serve_runtime.traffic.split import choose
+from raylift.serve_runtime.splitter.split import choose
+from raylift.yaml_document import parse
 
 CALLERS = [str(number) for number in range(4000)]
 
@@ -56,14 +61,14 @@ def test_shares_are_the_weights(share):
     assert abs(found["new"] / len(CALLERS) - share / 100) < 0.03
 
 
-def test_of_three_arms_too():
+def test_three_arms_get_their_shares():
     found = arms_of({"a": 1, "b": 2, "c": 1})
     assert abs(found["b"] / len(CALLERS) - 0.5) < 0.03
     assert abs(found["a"] / len(CALLERS) - 0.25) < 0.03
 
 
 @given(st.floats(0.01, 99), st.floats(0.01, 99), st.text(max_size=40))
-def test_who_has_the_new_version_keeps_it_while_it_grows(one, other, caller):
+def test_a_caller_keeps_the_new_version_while_its_share_grows(one, other, caller):
     small, large = sorted((one, other))
     now, later = ({"old": 100 - share, "new": share} for share in (small, large))
     if choose(now, caller, among=now) == "new":
@@ -88,7 +93,7 @@ applications:
   - name: {name}
     user_config: {user_config}
 """
-    with pytest.raises(InputFailed) as failed:
+    with pytest.raises(InvalidInput) as failed:
         check(parse(text, name="serve.yaml"), folder=None)
     return str(failed.value)
 
@@ -99,14 +104,17 @@ KEY = "serve.yaml:6: applications[0].deployments[0].user_config"
 @pytest.mark.parametrize(
     ("user_config", "message"),
     [
-        ("{arms: {a: -1, b: 2}}", f"{KEY}.arms.a: must be 0 or more, not -1"),
-        ("{arms: {a: 0}}", f"{KEY}.arms: one arm at least needs a weight above 0"),
-        ("{arms: {}}", f"{KEY}.arms: one arm at least needs a weight above 0"),
+        ("{arms: {a: -1, b: 2}}", f"{KEY}.arms.a: must be at least 0, not -1"),
+        ("{arms: {a: 0}}", f"{KEY}.arms: at least one arm must have a weight above 0"),
+        ("{arms: {}}", f"{KEY}.arms: at least one arm must have a weight above 0"),
         ("{arms: {a: .inf}}", "serve.yaml:6: must be a finite number, not .inf"),
-        ("{arms: {a: much}}", f"{KEY}.arms.a: must be a number, not the text"),
+        ("{arms: {a: much}}", f"{KEY}.arms.a: must be a number, not the string"),
         ("{arm: {a: 1}}", f"{KEY}.arm: unknown key; did you mean arms?"),
-        ("{arms: {a: 1}, sticky: {}}", f"{KEY}.sticky: give either header or cookie"),
-        ("{arms: {a: 1}, mirror: {b: 101}}", f"{KEY}.mirror.b: must be 100 or less"),
+        (
+            "{arms: {a: 1}, sticky: {}}",
+            f"{KEY}.sticky: must have either header or cookie",
+        ),
+        ("{arms: {a: 1}, mirror: {b: 101}}", f"{KEY}.mirror.b: must be at most 100"),
     ],
 )
 def test_what_is_wrong_with_a_user_config(user_config, message):
@@ -114,11 +122,13 @@ def test_what_is_wrong_with_a_user_config(user_config, message):
 
 
 def test_a_splitter_without_a_config_or_with_another_deployment():
-    assert "a splitter needs [{name: Splitter" in problems_of("null")
-    assert "a splitter has only 'Splitter'" in problems_of("{arms: {a: 1}}", "Other")
+    assert "a splitter requires [{name: Splitter" in problems_of("null")
+    assert "must be Splitter, a splitter's only deployment" in problems_of(
+        "{arms: {a: 1}}", "Other"
+    )
 
 
-# -- arms that are there, and arms that go ---------------------------------------
+# -- missing and deleted arms ------------------------------------------------------
 
 
 def test_every_arm_must_be_an_application_with_a_route():
@@ -127,13 +137,13 @@ def test_every_arm_must_be_an_application_with_a_route():
         "chat-v2": app("chat-v2"),
         "hidden": app("hidden", route_prefix=None),
     }
-    with pytest.raises(InputFailed) as failed:
+    with pytest.raises(InvalidInput) as failed:
         refuse_missing_arms(["chat"], documents)
     assert str(failed.value).splitlines() == [
-        "chat: arm 'chat-v1' is no application of this cluster; did you mean chat-v2?",
-        "chat: arm 'hidden' has no route_prefix, so it cannot be reached over HTTP",
-        "chat: arm 'chat' is a splitter itself",
-        "chat: arm 'v9' is no application of this cluster",
+        "chat: arm 'chat-v1' is not an application of this cluster; did you mean chat-v2?",  # noqa: E501
+        "chat: arm 'hidden' has no route_prefix, so HTTP requests cannot reach it",
+        "chat: arm 'chat' is itself a splitter",
+        "chat: arm 'v9' is not an application of this cluster",
     ]
 
 
@@ -149,9 +159,11 @@ def test_only_a_changed_splitter_is_asked_for_its_arms():
         {"arms": {"v1": 1}, "lease": {"seconds": 5, "arms": {"v2": 1}}},
     ],
 )
-def test_an_arm_with_traffic_does_not_go(config):
+def test_an_arm_with_traffic_cannot_be_deleted(config):
     documents = {"chat": splitter(**config), "v1": app("v1"), "v2": app("v2")}
-    with pytest.raises(Conflict, match="v2: splitter 'chat' sends traffic to it"):
+    with pytest.raises(
+        Conflict, match="cannot delete 'v2': splitter 'chat' sends traffic to it"
+    ):
         refuse_deleted_arms(["v2"], documents)
     refuse_deleted_arms(["v2", "chat"], documents)
 
@@ -162,32 +174,32 @@ def test_an_arm_with_traffic_does_not_go(config):
         (
             {"arms": {"v1": 1, "v2": 1}},
             ["v2"],
-            "raylift traffic chat v2=0, then delete it",
+            "run `raylift traffic chat v2=0`, then delete it",
         ),
         (
             {"arms": {"v1": 1, "v2": 1, "v3": 1}},
             ["v2", "v3"],
-            "raylift traffic chat v2=0 v3=0, then delete it",
+            "run `raylift traffic chat v2=0 v3=0`, then delete it",
         ),
         (
             {"arms": {"v1": 0, "v2": 1}},
             ["v2"],
-            "raylift traffic chat v2=0 v1=1, then delete it",
+            "run `raylift traffic chat v2=0 v1=1`, then delete it",
         ),
         (
             {"arms": {"v2": 1, "long-gone": 0}},
             ["v2"],
-            "it has no other arm: give it one, or delete chat as well",
+            "add another arm to 'chat', or delete 'chat' as well",
         ),
         (
             {"arms": {"v1": 1, "v2": 1}, "mirror": {"v2": 5}},
             ["v2"],
-            "deploy chat without it in mirror, then delete it",
+            "remove it from the mirror key of splitter 'chat', deploy, then delete it",
         ),
         (
             {"arms": {"v1": 1, "v2": 0}, "lease": {"seconds": 5, "arms": {"v2": 1}}},
             ["v2"],
-            "a canary shifts traffic: run the same command again after its end",
+            "run the same command again when the canary has ended",
         ),
     ],
 )
@@ -198,7 +210,7 @@ def test_what_helps_to_delete_an_arm(config, gone, help_):
     assert refused.value.hint == help_
 
 
-def test_an_arm_without_traffic_goes():
+def test_an_arm_without_traffic_can_be_deleted():
     documents = {"chat": splitter(arms={"v1": 1, "v2": 0}), "v2": app("v2")}
     refuse_deleted_arms(["v2"], documents)
 
@@ -208,7 +220,7 @@ def test_an_arm_without_traffic_goes():
 
 def figures(requests, errors=0, **slow):
     buckets = {float("inf"): requests, **{float(k[2:]): v for k, v in slow.items()}}
-    return Figures(requests, errors, buckets)
+    return ArmStats(requests, errors, buckets)
 
 
 @pytest.mark.parametrize(
@@ -216,15 +228,23 @@ def figures(requests, errors=0, **slow):
     [
         (figures(100), figures(1000), ""),
         (figures(100, 1), figures(1000, 10), ""),
-        (figures(0), figures(1000), "no request reached it"),
-        (figures(100), figures(0), "no request reached the old version"),
-        (figures(100, 5), figures(1000, 10), "5 of 100 requests failed"),
-        (figures(100, ms100=0, ms200=100), figures(100, ms50=100), "answer within 195"),
+        (figures(0), figures(1000), "no requests reached the new version"),
+        (figures(100), figures(0), "no requests reached the old version"),
+        (
+            figures(100, 5),
+            figures(1000, 10),
+            "5 of 100 requests failed (old version: 10 of 1000)",
+        ),
+        (
+            figures(100, ms100=0, ms200=100),
+            figures(100, ms50=100),
+            "p95 latency is 195 ms (old version: 48 ms)",
+        ),
         (figures(100, ms50=0, ms75=100), figures(100, ms50=100), ""),
     ],
 )
 def test_a_new_version_is_judged_by_errors_and_latency(new, old, verdict):
-    found = judge(new, old)
+    found = analyze(new, old)
     assert found.startswith(verdict) if not verdict else verdict in found
     assert bool(found) == bool(verdict)
 
@@ -263,19 +283,19 @@ OLD, NEW = app("model", args={"v": 1}), app("model", args={"v": 2})
 
 
 class Idle:
-    """A cluster that nobody else works on."""
+    """A cluster without concurrent deploys."""
 
     def refuse_busy(self, names):
         self.asked = list(names)
 
 
-def prepared(wanted, there):
-    return Prepared(plan(wanted, there), wanted, there, Desired(), {})
+def prepared(desired, running):
+    return Prepared(plan(desired, running), desired, running, Desired(), {})
 
 
 def test_a_canary_shares_the_weight_of_its_arm_and_leases_it():
-    there = {"model": OLD, "chat": CHAT}
-    canary = prepare_canary(Idle(), prepared({"model": NEW}, there))
+    running = {"model": OLD, "chat": CHAT}
+    canary = prepare_canary(Idle(), prepared({"model": NEW}, running))
     assert isinstance(canary, Canary)
     assert canary.beside == {
         **NEW,
@@ -287,51 +307,51 @@ def test_a_canary_shares_the_weight_of_its_arm_and_leases_it():
     assert split.lease.arms == {"model": 3, "other": 1, "model-canary": 0}
     assert split.sticky.header == "u"
     assert split_of(canary.shifted(100)).arms["model"] == 0
-    assert canary.back == [("model", OLD), ("chat", CHAT), ("model-canary", None)]
+    assert canary.rollback == [("model", OLD), ("chat", CHAT), ("model-canary", None)]
 
 
-def test_nothing_to_do_is_no_canary():
-    there = {"model": OLD, "chat": CHAT}
-    assert prepare_canary(Idle(), prepared({"model": OLD}, there)) is None
+def test_a_no_op_has_no_canary():
+    running = {"model": OLD, "chat": CHAT}
+    assert prepare_canary(Idle(), prepared({"model": OLD}, running)) is None
 
 
 @pytest.mark.parametrize(
-    ("wanted", "there", "error", "message"),
+    ("desired", "running", "error", "message"),
     [
-        ({"model": NEW}, {}, CannotWork, "no old version serves"),
-        ({"model": NEW}, {"model": OLD}, CannotWork, "and there is none"),
+        ({"model": NEW}, {}, FailedPrecondition, "needs a running version"),
+        ({"model": NEW}, {"model": OLD}, FailedPrecondition, "found none"),
         (
             {"model": NEW},
             {"model": OLD, "chat": splitter(arms={"x": 1}, mirror={"model": 9})},
-            CannotWork,
-            "and there is none",
+            FailedPrecondition,
+            "found none",
         ),
         (
             {"model": NEW},
             {"model": OLD, "chat": CHAT, "two": splitter("two", arms={"model": 1})},
-            CannotWork,
-            "and there is chat, two",
+            FailedPrecondition,
+            "found chat, two",
         ),
         (
             {"model": NEW, "b": app("b")},
             {"model": OLD, "chat": CHAT},
-            InputFailed,
-            "a canary takes one application, and model, b change",
+            InvalidInput,
+            "a canary changes exactly one application, but model, b would change",
         ),
         (
             {"model": NEW},
             {"model": OLD, "chat": CHAT, "model-canary": app("x")},
             Conflict,
-            "application 'model-canary' exists",
+            "application 'model-canary' already exists",
         ),
     ],
 )
-def test_what_no_canary_can_be_made_of(wanted, there, error, message):
+def test_plans_without_a_possible_canary_are_refused(desired, running, error, message):
     with pytest.raises(error, match=message):
-        prepare_canary(Idle(), prepared(wanted, there))
+        prepare_canary(Idle(), prepared(desired, running))
 
 
-def test_a_split_loses_the_keys_that_are_none():
+def test_a_key_set_to_none_is_removed_from_a_split():
     document = with_split(splitter(arms={"a": 1}, lease={"x": 1}), lease=None)
     assert document["deployments"][0]["user_config"] == {"arms": {"a": 1}}
 
@@ -340,19 +360,21 @@ def test_a_split_loses_the_keys_that_are_none():
 
 
 def test_steps():
-    steps = steps_of("5,25,100", blue_green=False, step="5m")
+    steps = canary_steps("5,25,100", blue_green=False, step="5m")
     assert (steps.percents, steps.seconds) == ((5, 25, 100), 300)
-    assert steps_of(None, blue_green=True, step="60").percents == (100,)
-    assert steps_of(None, blue_green=False, step="60s") is None
+    assert canary_steps(None, blue_green=True, step="60").percents == (100,)
+    assert canary_steps(None, blue_green=False, step="60s") is None
 
 
 @pytest.mark.parametrize("canary", ["", "5,5,100", "0,100", "5,50", "a", "nan"])
-def test_steps_that_are_none(canary):
-    with pytest.raises(InputFailed, match="must be percentages that rise to 100"):
-        steps_of(canary, blue_green=False, step="60s")
+def test_invalid_steps_are_refused(canary):
+    with pytest.raises(
+        InvalidInput, match="must be increasing percentages that end at 100"
+    ):
+        canary_steps(canary, blue_green=False, step="60s")
 
 
 @pytest.mark.parametrize("step", ["", "1s", "-5", "5x", "inf", "1e9"])
-def test_times_that_are_none(step):
-    with pytest.raises(InputFailed, match="--step"):
-        steps_of("100", blue_green=False, step=step)
+def test_invalid_durations_are_refused(step):
+    with pytest.raises(InvalidInput, match="--step"):
+        canary_steps("100", blue_green=False, step=step)

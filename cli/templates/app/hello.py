@@ -1,4 +1,4 @@
-"""A Ray Serve application: edit it, then run `raylift deploy` again."""
+"""A Ray Serve application. Edit it, then run `raylift deploy` again."""
 
 from ray import serve
 from starlette.requests import Request
@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 @serve.deployment
 class Hello:
-    """Greets whoever asks."""
+    """Greets the name in the query string."""
 
     def __init__(self, greeting: str) -> None:
         self.greeting = greeting

@@ -1,4 +1,4 @@
-"""Two versions of an application, side by side, and a third that only listens."""
+"""Two versions of an application that share traffic, and a third that gets copies."""
 
 from fastapi import FastAPI
 from ray import serve
@@ -9,7 +9,7 @@ api = FastAPI()
 @serve.deployment(ray_actor_options={"num_cpus": 0.1})
 @serve.ingress(api)
 class Greeter:
-    """Greets in its own words; knows nothing of the test that it is part of."""
+    """A greeter, which needs no code for the A/B test."""
 
     def __init__(self, greeting: str) -> None:
         self.greeting = greeting
@@ -17,13 +17,13 @@ class Greeter:
 
     @api.get("/")
     async def greet(self, name: str) -> dict[str, str]:
-        """Greet a person."""
+        """Return a greeting."""
         self.asked += 1
         return {"greeting": f"{self.greeting} {name}"}
 
     @api.get("/asked")
     async def count(self) -> int:
-        """How many people were greeted."""
+        """Return the number of greetings."""
         return self.asked
 
 

@@ -1,4 +1,4 @@
-"""A model whose replicas follow its load; how they do is all in serve.yaml."""
+"""A model whose number of replicas follows its load, as `serve.yaml` configures it."""
 
 import asyncio
 import os
@@ -8,10 +8,10 @@ from ray import serve
 
 @serve.deployment
 class Model:
-    """A simulated model: a second of work for each request."""
+    """A simulated model that takes 1 s per request."""
 
     async def __call__(self) -> dict[str, int]:
-        """Answer, and say which replica it was."""
+        """Return the PID of the replica after 1 s."""
         await asyncio.sleep(1)
         return {"pid": os.getpid()}
 

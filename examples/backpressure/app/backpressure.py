@@ -1,4 +1,4 @@
-"""Backpressure: a burst is refused at once instead of making everybody wait."""
+"""Backpressure: excess requests are refused immediately, so the others wait less."""
 
 import asyncio
 
@@ -12,10 +12,10 @@ from starlette.requests import Request
     backpressure_config={"status_code": 429, "retry_after_s": 3},
 )
 class Model:
-    """A model that takes half a second and two requests at a time."""
+    """A model that takes 0.5 s per request and processes two requests at a time."""
 
     async def __call__(self, _: Request) -> str:
-        """Answer after half a second."""
+        """Return after 0.5 s."""
         await asyncio.sleep(0.5)
         return "done"
 

@@ -1,4 +1,4 @@
-"""Dynamic batching: requests that come together share one call of the model."""
+"""Dynamic batching: requests that arrive at about the same time share a model call."""
 
 import asyncio
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 from ray import serve
 from starlette.requests import Request
 
-SECONDS = 0.2  # of a call, whether it has one item or many
+SECONDS = 0.2  # duration of a call, for one text or for many
 
 
 class Model:
-    """A simulated model on a device that does one call at a time."""
+    """A simulated model on a device that processes one call at a time."""
 
     def __init__(self) -> None:
         self.device = asyncio.Lock()
 
     async def __call__(self, texts: list[str]) -> list[dict[str, Any]]:
-        """Work on all texts in one call."""
+        """Process all texts in one call."""
         async with self.device:
             await asyncio.sleep(SECONDS)
         return [{"length": len(text), "batch": len(texts)} for text in texts]
@@ -24,37 +24,37 @@ class Model:
 
 @serve.deployment
 class Batched:
-    """Gathers requests, up to a number and for a time, and calls the model once."""
+    """A deployment that collects requests, up to a number and time, into one call."""
 
     def __init__(self) -> None:
         """Load the model."""
         self.model = Model()
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Take the size of a batch and the time to wait for it, without a restart."""
+        """Set the batch size and the wait time without a restart."""
         self.predict.set_max_batch_size(user_config["max_batch_size"])
         self.predict.set_batch_wait_timeout_s(user_config["batch_wait_timeout_s"])
 
     @serve.batch
     async def predict(self, texts: list[str]) -> list[dict[str, Any]]:
-        """Get the arguments of many calls, return a result for each."""
+        """Return one result for each of the batched calls."""
         return await self.model(texts)
 
     async def __call__(self, request: Request) -> dict[str, Any]:
-        """Call `predict` as if it took one text."""
+        """Call `predict` with one text; Ray combines concurrent calls into a batch."""
         return await self.predict(request.query_params["text"])
 
 
 @serve.deployment
 class Unbatched:
-    """The same without batches, to compare."""
+    """The same deployment without batching, for comparison."""
 
     def __init__(self) -> None:
         """Load the model."""
         self.model = Model()
 
     async def __call__(self, request: Request) -> dict[str, Any]:
-        """Call the model for this request alone."""
+        """Call the model for this request only."""
         return (await self.model([request.query_params["text"]]))[0]
 
 

@@ -1,4 +1,4 @@
-"""A model behind a splitter, so that its next version can be tried on a few."""
+"""A model behind a splitter, so that a canary can roll out its next version."""
 
 from ray import serve
 from starlette.requests import Request
@@ -8,10 +8,10 @@ VERSION = "v1"
 
 @serve.deployment(ray_actor_options={"num_cpus": 0.1})
 class Model:
-    """Answers with its version."""
+    """A simulated model that returns its version."""
 
     async def __call__(self, _: Request) -> str:
-        """Predict."""
+        """Return the version."""
         return VERSION
 
 

@@ -4,8 +4,8 @@
     Clean ────┼─ Marks ─┼──── mean
               └─ Emoji ─┘
 
-A response that is passed on without being awaited goes from replica to replica as soon
-as it is there; the ingress waits once, for all members of the ensemble.
+A response that is passed on without `await` goes directly from replica to replica as
+soon as it is available. The ingress waits once, for all members of the ensemble.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 from starlette.requests import Request
 
-SECONDS = 0.5  # what a real model would take
+SECONDS = 0.5  # simulated duration of a model call
 GOOD = {"good", "great", "love"}
 BAD = {"bad", "awful", "hate"}
 
@@ -27,19 +27,19 @@ Opinion = dict[str, Any]
 
 @serve.deployment
 class Clean:
-    """Lower case, single spaces."""
+    """A deployment that converts text to lower case and collapses whitespace."""
 
     def __call__(self, text: str) -> str:
-        """Clean a text."""
+        """Return the cleaned text."""
         return re.sub(r"\s+", " ", text).strip().lower()
 
 
 @serve.deployment
 class Words:
-    """A model that counts words."""
+    """A simulated model that counts good and bad words."""
 
     async def __call__(self, text: str) -> Opinion:
-        """Judge from -1 to 1."""
+        """Return an opinion with a score from -1 to 1."""
         await asyncio.sleep(SECONDS)
         words = set(re.findall(r"\w+", text))
         return opinion("words", len(words & GOOD) - len(words & BAD))
@@ -47,42 +47,42 @@ class Words:
 
 @serve.deployment
 class Marks:
-    """A model that looks at punctuation."""
+    """A simulated model that counts punctuation marks."""
 
     async def __call__(self, text: str) -> Opinion:
-        """Judge from -1 to 1."""
+        """Return an opinion with a score from -1 to 1."""
         await asyncio.sleep(SECONDS)
         return opinion("marks", text.count("!") - text.count("?"))
 
 
 @serve.deployment
 class Emoji:
-    """A model that looks at smileys."""
+    """A simulated model that counts smileys."""
 
     async def __call__(self, text: str) -> Opinion:
-        """Judge from -1 to 1."""
+        """Return an opinion with a score from -1 to 1."""
         await asyncio.sleep(SECONDS)
         return opinion("emoji", text.count(":)") - text.count(":("))
 
 
 def opinion(model: str, score: float) -> Opinion:
-    """Say what a model found, and which replica ran it."""
+    """Return the score of a model and the PID of its replica."""
     return {"model": model, "score": max(-1, min(1, score)), "pid": os.getpid()}
 
 
 @serve.deployment
 class Ensemble:
-    """The ingress: the edges of the graph, and the mean of what comes back."""
+    """The ingress, which connects the deployments and returns their mean score."""
 
     def __init__(
         self, clean: DeploymentHandle, members: list[DeploymentHandle]
     ) -> None:
-        """Take a handle for each node."""
+        """Store the handles of the other deployments."""
         self.clean = clean
         self.members = members
 
     async def __call__(self, request: Request) -> dict[str, Any]:
-        """Start the whole graph, then wait for it."""
+        """Start all calls of the graph, then wait for the results."""
         text = self.clean.remote(request.query_params["text"])
         opinions = await asyncio.gather(*(m.remote(text) for m in self.members))
         return {"score": mean(o["score"] for o in opinions), "opinions": opinions}

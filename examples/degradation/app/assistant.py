@@ -1,4 +1,4 @@
-"""Graceful degradation: a small model answers where the large one cannot in time."""
+"""Graceful degradation: a small model answers if the large one fails or is late."""
 
 import asyncio
 
@@ -13,14 +13,14 @@ CONTEXT = 1000
 
 @serve.deployment
 class Large:
-    """The model one wants, simulated: slow, few at a time, with a context that ends."""
+    """A simulated large model: slow, few concurrent requests, and a limited context."""
 
     def reconfigure(self, user_config: dict[str, float]) -> None:
-        """Take the time that an answer needs, without a restart."""
+        """Set the duration of an answer without a restart."""
         self.seconds = user_config["seconds"]
 
     async def __call__(self, prompt: str) -> str:
-        """Answer at length."""
+        """Return a long answer."""
         if len(prompt) > CONTEXT:
             raise ValueError(f"the prompt has more than {CONTEXT} characters")
         await asyncio.sleep(self.seconds)
@@ -29,35 +29,38 @@ class Large:
 
 @serve.deployment
 class Small:
-    """The model one falls back to, simulated: it always has time."""
+    """A simulated small model, the fallback, which always has capacity."""
 
     async def __call__(self, prompt: str) -> str:
-        """Answer briefly."""
+        """Return a short answer."""
         return f"In short: {prompt[:CONTEXT]}"
 
 
 @serve.deployment
 class Assistant:
-    """The ingress: asks the large model, and the small one if that does not answer."""
+    """The ingress, which calls the small model if the large one does not answer."""
 
     def __init__(self, large: DeploymentHandle, small: DeploymentHandle) -> None:
-        """Take the two models."""
+        """Store the handles of the two models."""
         self.large = large
         self.small = small
 
     def reconfigure(self, user_config: dict[str, float]) -> None:
-        """Take the time that the large model has."""
+        """Set the deadline of the large model without a restart."""
         self.deadline = user_config["deadline_s"]
 
     async def __call__(self, request: Request) -> dict[str, str]:
-        """Answer, and say by which model; `because` is what kept the large one."""
+        """Return the answer and the name of the model that gave it.
+
+        `because` is the reason that the large model did not answer.
+        """
         prompt = request.query_params["prompt"]
         response = self.large.remote(prompt)
         try:
             async with asyncio.timeout(self.deadline):
                 return {"model": "large", "answer": await response}
         except TimeoutError:
-            # Late work must not hold one of the few places of the large model.
+            # A late call must not occupy one of the few slots of the large model.
             response.cancel()
             because = "late"
         except BackPressureError:

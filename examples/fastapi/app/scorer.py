@@ -1,4 +1,4 @@
-"""A FastAPI ingress: routes, validation, documentation, dependencies, a websocket."""
+"""A FastAPI ingress: routes, validation, documentation, dependencies, a WebSocket."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ api = FastAPI(title="Scorer", version="1.0.0")
 
 
 def read_key() -> bytes:
-    """Read the key that callers must send, from the file that API_KEY_FILE names."""
+    """Return the key that callers must send, from the file that API_KEY_FILE names."""
     key = File(os.environ["API_KEY_FILE"]).expanduser().read_bytes().strip()
     if not key:
         raise ValueError("the file that API_KEY_FILE names is empty")
@@ -21,13 +21,13 @@ def read_key() -> bytes:
 
 
 def require_key(x_api_key: Annotated[str, Header()] = "") -> None:
-    """Let nobody in without the key; compare without telling how much was right."""
+    """Reject requests without the key; compare keys in constant time."""
     if not secrets.compare_digest(x_api_key.encode(), read_key()):
-        raise HTTPException(401, "the header X-API-Key lacks or is wrong")
+        raise HTTPException(401, "the header X-API-Key is missing or wrong")
 
 
 class Texts(BaseModel):
-    """What to score."""
+    """The texts to score."""
 
     texts: list[Annotated[str, Field(min_length=1)]] = Field(max_length=32)
 
@@ -45,16 +45,19 @@ ModelName = Annotated[str, Path(pattern="^(length|words)$")]
 @serve.deployment
 @serve.ingress(api)
 class Scorer:
-    """Scores texts by one of two simulated models; who scores needs the key."""
+    """A deployment that scores texts with one of two simulated models.
+
+    Scoring requires the key.
+    """
 
     def __init__(self) -> None:
-        """Fail here, and so the deploy, if there is no key."""
+        """Raise an error if the key is missing, so that the deploy fails."""
         read_key()
         self.models = {"length": len, "words": lambda text: len(text.split())}
 
     @api.get("/models")
     def list_models(self) -> list[str]:
-        """Name the models; open to everybody."""
+        """Return the names of the models; this route requires no key."""
         return list(self.models)
 
     @api.post("/models/{model}/scores", dependencies=[Depends(require_key)])
@@ -64,13 +67,13 @@ class Scorer:
         body: Texts,
         top: Annotated[int, Query(ge=1, le=32)] = 10,
     ) -> list[Score]:
-        """Score texts and return the best of them."""
+        """Return the texts with the best scores."""
         scores = [Score(text=t, score=self.models[model](t)) for t in body.texts]
         return sorted(scores, key=lambda score: -score.score)[:top]
 
     @api.websocket("/models/{model}/stream", dependencies=[Depends(require_key)])
     async def stream(self, websocket: WebSocket, model: ModelName) -> None:
-        """Score each message as it comes, on one connection."""
+        """Score each message of a WebSocket connection as it arrives."""
         await websocket.accept()
         async for text in websocket.iter_text():
             await websocket.send_json({"score": self.models[model](text)})

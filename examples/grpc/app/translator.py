@@ -1,4 +1,4 @@
-"""A gRPC service: methods of a deployment are the methods of the service."""
+"""A gRPC service whose methods are the methods of a deployment."""
 
 import time
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ WORDS = {"hello": "hallo", "world": "Welt"}
 
 @serve.deployment
 class Translator:
-    """Serves raylift.examples.Translator of translator.proto."""
+    """An implementation of `raylift.examples.Translator` from `translator.proto`."""
 
     def Translate(self, request: TranslateRequest) -> TranslateReply:  # noqa: N802
-        """Unary: one message in, one out."""
+        """Return the translation in one message (unary)."""
         words = request.text.split()
         return TranslateReply(text=" ".join(WORDS.get(word, word) for word in words))
 
     def Spell(self, request: TranslateRequest) -> Iterator[SpellReply]:  # noqa: N802
-        """Streaming: each yield is a message, sent as it is said."""
+        """Stream the letters; each `yield` sends one message."""
         for letter in request.text:
             time.sleep(0.2)
             yield SpellReply(letter=letter)

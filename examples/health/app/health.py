@@ -1,4 +1,4 @@
-"""Health checks: a replica that turns bad is replaced while requests go on."""
+"""Health checks: Ray replaces an unhealthy replica while the other one answers."""
 
 import asyncio
 import os
@@ -12,13 +12,16 @@ api = FastAPI()
 @serve.deployment
 @serve.ingress(api)
 class Model:
-    """A model that can be told to turn bad, as a lost GPU or a leak would make it."""
+    """A model that a request can make unhealthy, to simulate a lost GPU or a leak."""
 
     def __init__(self) -> None:
         self.fault = ""
 
     async def check_health(self) -> None:
-        """Ray calls this; to raise, or to take too long, three times is to be ill."""
+        """Raise an exception or hang if the replica is unhealthy.
+
+        Ray replaces the replica after three consecutive exceptions or timeouts.
+        """
         if self.fault == "raise":
             raise RuntimeError("the GPU is lost")
         if self.fault == "hang":
@@ -26,18 +29,18 @@ class Model:
 
     @api.get("/")
     def predict(self) -> int:
-        """Say which replica answers."""
+        """Return the PID of the replica."""
         return os.getpid()
 
     @api.get("/slow")
     async def slow(self, seconds: float = 5) -> str:
-        """Take long, so that a delete or a new version meets a request at work."""
+        """Answer slowly, so that a delete or a deploy occurs during the request."""
         await asyncio.sleep(seconds)
         return f"finished by {os.getpid()}"
 
     @api.post("/turn-bad")
     def turn_bad(self, how: str = "raise") -> int:
-        """Make the replica that gets this request fail its next health checks."""
+        """Make the replica that receives this request fail its next health checks."""
         self.fault = how
         return os.getpid()
 

@@ -1,4 +1,4 @@
-"""A function deployment: the smallest application that Ray Serve has."""
+"""A function deployment: the smallest possible Ray Serve application."""
 
 from ray import serve
 from starlette.requests import Request
@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 @serve.deployment
 def hello(request: Request) -> str:
-    """Greet whom the query names."""
+    """Return a greeting for the name in the query."""
     return f"Hello {request.query_params.get('name', 'world')}!"
 
 

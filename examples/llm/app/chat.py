@@ -1,7 +1,8 @@
-"""An OpenAI-compatible endpoint in the shape of `ray.serve.llm`.
+"""An OpenAI-compatible endpoint with the interface of `ray.serve.llm`.
 
-`build_openai_app` takes the arguments of the function of that name in ray.serve.llm:
-with another import path the same file serves a real model, see serve-gpu.yaml.
+`build_openai_app` takes the same arguments as the function of that name in
+`ray.serve.llm`. To serve a real model, change the import path and the arguments: see
+`serve-gpu.yaml`.
 """
 
 import asyncio
@@ -23,14 +24,14 @@ api = FastAPI()
 
 
 class Message(BaseModel):
-    """One turn of the chat."""
+    """One message of the chat."""
 
     role: str
     content: str
 
 
 class ChatRequest(BaseModel):
-    """The part of OpenAI's request that the tiny model understands."""
+    """The fields of an OpenAI request that the tiny model supports."""
 
     model: str
     messages: Annotated[list[Message], Field(min_length=1)]
@@ -41,13 +42,13 @@ class ChatRequest(BaseModel):
 
 @serve.deployment
 class LLMServer:
-    """Holds one model and streams its tokens."""
+    """A deployment that loads one model and streams its tokens."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.model = TinyModel(config["model_loading_config"]["model_source"])
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[str]:
-        """One token after another, as an engine finds them."""
+        """Yield tokens one by one, as an engine generates them."""
         prompt = request.messages[-1].content
         for token in self.model.generate(
             prompt, max_tokens=request.max_tokens, seed=request.seed
@@ -56,8 +57,8 @@ class LLMServer:
             yield token
 
 
-# These two stand above the class: `serve.ingress` pickles its routes where it stands,
-# with the names that the module has by then.
+# Define these two functions before the class: `serve.ingress` pickles the routes
+# immediately, with only the names that the module has defined so far.
 def _finish_reason(text: str) -> str:
     return "stop" if text.endswith(".") else "length"
 
@@ -82,7 +83,7 @@ async def _events(
 @serve.deployment
 @serve.ingress(api)
 class OpenAiIngress:
-    """Speaks OpenAI's HTTP and asks the server of the model that is named."""
+    """An ingress with OpenAI's HTTP API; it calls the server of the requested model."""
 
     def __init__(self, servers: dict[str, DeploymentHandle]) -> None:
         self.servers = {
@@ -100,9 +101,9 @@ class OpenAiIngress:
 
     @api.post("/v1/chat/completions", response_model=None)
     async def chat(self, request: ChatRequest) -> dict[str, Any] | StreamingResponse:
-        """Answer at once, or as server-sent events."""
+        """Return one document, or stream server-sent events."""
         if request.model not in self.servers:
-            raise HTTPException(404, f"no model '{request.model}'")
+            raise HTTPException(404, f"model '{request.model}' not found")
         tokens = self.servers[request.model].chat.remote(request)
         head = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
@@ -123,7 +124,7 @@ class OpenAiIngress:
 
 
 def build_openai_app(args: dict[str, Any]) -> Application:
-    """One server for each entry of `llm_configs`, behind one ingress."""
+    """Build one server for each entry of `llm_configs`, behind one ingress."""
     servers = {}
     for config in args["llm_configs"]:
         model = config["model_loading_config"]["model_id"]

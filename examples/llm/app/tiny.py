@@ -1,4 +1,4 @@
-"""A language model of a few kilobytes, in place of an engine such as vLLM."""
+"""A language model of 52 kB, in place of an engine such as vLLM."""
 
 import json
 import random
@@ -7,14 +7,17 @@ from pathlib import Path
 
 
 class TinyModel:
-    """Characters that follow characters; see train.py. Its tokens are characters."""
+    """A table of the characters that follow each context; see `train.py`.
+
+    A token is one character.
+    """
 
     def __init__(self, weights: str) -> None:
         self.follows: dict[str, str] = json.loads(Path(weights).read_text())
         self.order = max(map(len, self.follows))
 
     def generate(self, prompt: str, *, max_tokens: int, seed: int) -> Iterator[str]:
-        """Go on from the prompt up to a full stop; the same seed says the same."""
+        """Continue the prompt up to a period; the same seed generates the same text."""
         choice = random.Random(seed)  # noqa: S311 - not for secrets
         text = prompt.strip() + " "
         for _ in range(max_tokens):

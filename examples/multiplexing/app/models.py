@@ -1,4 +1,4 @@
-"""Many models on few replicas: each replica holds some, and forgets the least used."""
+"""Many models on few replicas, which unload the least recently used models."""
 
 import asyncio
 import os
@@ -10,11 +10,11 @@ from ray.serve.handle import DeploymentHandle
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-HEADER = "serve_multiplexed_model_id"  # Ray's name for it
+HEADER = "serve_multiplexed_model_id"  # the header that Ray reads
 
 
 class Model:
-    """A simulated model, made for one customer."""
+    """A simulated model for one customer."""
 
     def __init__(self, model_id: str, counts: Counter[str]) -> None:
         self.model_id = model_id
@@ -24,12 +24,15 @@ class Model:
         counts["loads"] += 1
 
     def __call__(self, prompt: str) -> str:
-        """Answer in the customer's name."""
+        """Return an answer that starts with the model ID."""
         self.uses += 1
         return f"{self.model_id}: {prompt}"
 
     def __del__(self) -> None:
-        """Free what the model holds. Ray calls this to evict it, and Python again."""
+        """Release the resources of the model.
+
+        Ray calls this to evict the model, and Python calls it a second time.
+        """
         if self.loaded:
             self.loaded = False
             self.counts["evictions"] += 1
@@ -37,20 +40,23 @@ class Model:
 
 @serve.deployment
 class Models:
-    """Holds two models; Ray sends a request to the replica that has its model."""
+    """A deployment whose replicas hold two models each.
+
+    Ray sends a request to a replica that has loaded the requested model.
+    """
 
     def __init__(self) -> None:
-        """Start with no model."""
+        """Start without a model."""
         self.counts = Counter(loads=0, evictions=0)
 
     @serve.multiplexed(max_num_models_per_replica=2)
     async def load(self, model_id: str) -> Model:
-        """Load a model that this replica does not hold."""
+        """Load a model that this replica has not loaded."""
         await asyncio.sleep(0.1)
         return Model(model_id, self.counts)
 
     async def __call__(self, prompt: str) -> dict[str, Any]:
-        """Answer with the model that the caller asked for."""
+        """Return the answer of the requested model."""
         model = await self.load(serve.get_multiplexed_model_id())
         answer = model(prompt)
         replica = {"pid": os.getpid(), **self.counts}
@@ -59,18 +65,18 @@ class Models:
 
 @serve.deployment
 class Ingress:
-    """Hands the model id on: a handle knows which replica has which model.
+    """An ingress that passes on the model ID.
 
-    HAProxy does not. If `Models` were the ingress itself, each of its replicas would be
-    asked for each model.
+    A handle knows which replica has loaded which model; HAProxy does not. If `Models`
+    were the ingress, every replica would receive requests for every model.
     """
 
     def __init__(self, models: DeploymentHandle) -> None:
-        """Take the deployment that holds the models."""
+        """Store the handle of the deployment that holds the models."""
         self.models = models
 
     async def __call__(self, request: Request) -> Response:
-        """Refuse a request that names no model; Ray would let it through."""
+        """Forward a request; refuse one without a model ID, which Ray would accept."""
         model_id = serve.get_multiplexed_model_id()
         if not model_id:
             return JSONResponse({"error": f"the header {HEADER} is missing"}, 400)

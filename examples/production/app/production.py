@@ -1,4 +1,4 @@
-"""What production adds to a model: its own log lines, with the id of the request."""
+"""A model with structured log lines that contain the request ID."""
 
 import logging
 import os
@@ -12,26 +12,26 @@ log = logging.getLogger("ray.serve")
 
 @serve.deployment
 class Model:
-    """Doubles a number; MODEL_VERSION stands for the weights that it would load."""
+    """A simulated model that doubles a number; MODEL_VERSION stands for its weights."""
 
     def __init__(self) -> None:
         self.version = os.environ["MODEL_VERSION"]
 
     def __call__(self, number: float) -> float:
-        """Predict."""
+        """Return the prediction."""
         log.info("predicting", extra={"number": number, "version": self.version})
         return 2 * number
 
 
 @serve.deployment
 class Gateway:
-    """Parses the request and asks the model."""
+    """An ingress that parses the request and calls the model."""
 
     def __init__(self, model: DeploymentHandle) -> None:
         self.model = model
 
     async def __call__(self, request: Request) -> float:
-        """Answer `?number=21` with 42."""
+        """Return 42 for `?number=21`."""
         return await self.model.remote(float(request.query_params["number"]))
 
 

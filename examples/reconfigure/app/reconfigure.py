@@ -1,4 +1,4 @@
-"""Live configuration: `user_config` changes in replicas that go on serving."""
+"""Live configuration: `user_config` changes while the replicas keep serving."""
 
 import os
 
@@ -11,16 +11,16 @@ class Classifier:
     """A classifier whose threshold is configuration, not code."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()  # what is loaded here is loaded once
+        self.pid = os.getpid()  # the constructor runs once per replica
 
     def reconfigure(self, config: dict[str, float]) -> None:
-        """Ray calls this after the constructor and on every change of user_config."""
+        """Apply `user_config`: Ray calls this after `__init__` and on every change."""
         if not 0 <= config["threshold"] <= 1:
-            raise ValueError(f"threshold {config['threshold']} is not in 0..1")
+            raise ValueError(f"threshold must be 0 to 1, not {config['threshold']}")
         self.threshold = config["threshold"]
 
     def __call__(self, request: Request) -> dict[str, object]:
-        """Say whether the score is over the threshold, and which process says so."""
+        """Return whether the score is above the threshold, and the replica's PID."""
         score = float(request.query_params["score"])
         return {
             "positive": score > self.threshold,

@@ -1,4 +1,4 @@
-"""Streaming: tokens as they come, and no more of them once nobody listens."""
+"""Streaming of tokens as they are generated, until the client disconnects."""
 
 import asyncio
 import json
@@ -16,19 +16,19 @@ api = FastAPI()
 @serve.deployment
 @serve.ingress(api)
 class Chat:
-    """A simulated language model that takes a tenth of a second for a token."""
+    """A simulated language model that generates a token every 0.1 s."""
 
     def __init__(self) -> None:
-        """Count what is done, to be looked at."""
+        """Initialize the counters that `/counts` returns."""
         self.counts = Counter(tokens=0, finished=0, stopped_early=0)
 
     @api.get("/")
     def chat(self, tokens: Annotated[int, Query(ge=1, le=1000)]) -> StreamingResponse:
-        """Answer with so many tokens, as server-sent events."""
+        """Return the requested number of tokens as server-sent events."""
         return StreamingResponse(self.events(tokens), media_type="text/event-stream")
 
     async def events(self, tokens: int) -> AsyncIterator[str]:
-        """Generate; Ray cancels this where it waits when the client has gone."""
+        """Yield events; Ray cancels this at an `await` when the client disconnects."""
         try:
             for number in range(tokens):
                 await asyncio.sleep(0.1)
@@ -42,7 +42,7 @@ class Chat:
 
     @api.get("/counts")
     def look(self) -> dict[str, int]:
-        """Say what was done so far."""
+        """Return the counters."""
         return self.counts
 
 

@@ -1,5 +1,5 @@
-"""The provider double `aws`: a Pulumi plugin that talks to a moto server by boto3.
+"""The provider double `aws`: a Pulumi plugin that calls a moto server through boto3.
 
-provider.py speaks with the engine, resources.py names what can be made, leftovers.py
-says what is still there, and engine.py sets all of it up for a test.
+provider.py communicates with the engine, resources.py lists the resource types,
+leftovers.py lists the remaining resources, and engine.py sets up the double for a test.
 """

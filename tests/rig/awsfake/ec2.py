@@ -1,8 +1,8 @@
-"""Types of EC2: the network, launch templates and what guards them.
+"""Resource types of EC2's network.
 
-moto lets most things be deleted while others still use them; here that is refused as
-EC2 refuses it (DependencyViolation), so that a wrong order of destruction shows. The
-real provider would try for up to 20 minutes before it says so.
+moto deletes most resources even if others still use them. The double refuses this with
+EC2's DependencyViolation, so that a wrong order of deletion is detected. The real
+provider would retry for up to 20 min before it reports the error.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ def ec2():
 
 
 def retag(ident, old, new):
-    """The tags of anything that EC2 has, changed from OLD's to NEW's."""
+    """Change the tags of an EC2 resource from those of OLD to those of NEW."""
     gone, put = difference(old.get("tags"), new.get("tags"))
     if gone:
         ec2().delete_tags(Resources=[ident], Tags=[{"Key": key} for key in gone])
@@ -43,7 +43,7 @@ def retag(ident, old, new):
 
 
 def refuse_while(ident, what, key):
-    """Refuses to delete IDENT while there is any of WHAT (descriptions with KEY)."""
+    """Refuse to delete IDENT unless WHAT (descriptions with the ID at KEY) is empty."""
     if what:
         names = ", ".join(item[key] for item in what)
         raise Refused(IN_USE.format(ident=ident, what=names))
@@ -56,18 +56,18 @@ def interfaces(**filters):
 
 
 def nat_gateways(vpc):
-    """Those of a VPC that are not deleted; EC2 goes on describing the others."""
+    """Return the NAT gateways of a VPC; EC2 describes deleted ones, too."""
     found = ec2().describe_nat_gateways(Filters=where(vpc_id=vpc))["NatGateways"]
     return [nat for nat in found if nat["State"] != "deleted"]
 
 
 class Ec2(Type):
-    """A resource that EC2 creates, describes and deletes by calls named after it."""
+    """A type that EC2 creates, describes and deletes with calls named after it."""
 
     noun = ""  # as in CreateInternetGateway
     tagged = ""  # as in TagSpecifications: internet-gateway
-    renames = {}  # inputs that the API calls otherwise
-    read = ()  # outputs that the API describes by the same name
+    renames = {}  # inputs with another name in the API
+    read = ()  # outputs with the same name in the API
 
     @property
     def snake(self):
@@ -106,7 +106,7 @@ class Ec2(Type):
         }
 
     def more(self, ident, live):
-        """Further outputs, from the description LIVE."""
+        """Return further outputs, from the description LIVE."""
         return {}
 
     def delete(self, ident, state):
@@ -235,7 +235,7 @@ class Eip(Ec2):
 
 
 class NatGateway(Ec2):
-    """moto leaves the network interface and the address of a deleted one taken."""
+    """A NAT gateway, whose network interface and address moto does not release."""
 
     noun, tagged, read = "NatGateway", "natgateway", ("connectivityType", "subnetId")
     snake = "nat_gateway"
@@ -294,7 +294,7 @@ class Route(Type):
         return f"r-{inputs['routeTableId']}{place}"
 
     def place(self, inputs):
-        """The destination's name in the API, and where it is."""
+        """Return the destination's name in the API, and its value."""
         return next(
             (pascal(name), inputs[name]) for name in self.places if inputs.get(name)
         )
@@ -320,7 +320,10 @@ class Route(Type):
 
 
 class RouteTableAssociation(Type):
-    """Found by what it associates: a change of the table changes the API's ID of it."""
+    """An association that is found by its subnet or gateway.
+
+    The API gives it another ID when its route table changes.
+    """
 
     replace = ("subnetId", "gatewayId")
 

@@ -1,4 +1,4 @@
-"""Certificates, DNS records, budgets, tags of Auto Scaling groups."""
+"""Certificates, DNS records, budgets and tags of Auto Scaling groups."""
 
 import time
 
@@ -99,7 +99,7 @@ class Certificate(Type):
 
 
 class CertificateValidation(Type):
-    """Nothing in AWS: waits for a certificate, which wants its records in the DNS."""
+    """A type without a resource in AWS: it requires a certificate's DNS records."""
 
     replace = ("certificateArn", "validationRecordFqdns")
 
@@ -192,7 +192,7 @@ class Budget(Type):
         return f"{inputs.get('accountId') or account()}:{inputs['name']}"
 
     def settle(self, ident, old, new):
-        """A change is a budget made anew: moto has no UpdateBudget."""
+        """Create the budget; to update it, recreate it, as moto has no UpdateBudget."""
         if old:
             self.delete(ident, old)
         owner, name = ident.split(":")

@@ -1,12 +1,12 @@
-"""EKS clusters: moto's, and what AWS makes with one.
+"""EKS clusters of moto, and the resources that AWS creates with a cluster.
 
-That is the security group eks-cluster-sg-…, network interfaces in its subnets (which
-keep the subnets from being deleted before it), a log group when logs are on, and an
-access entry for its creator.
+These are the security group eks-cluster-sg-…, network interfaces in its subnets (which
+prevent the deletion of the subnets before the cluster), a log group if logs are
+enabled, and an access entry for the creator.
 
-moto cannot change a cluster's version nor most of its settings. What was asked for is
-therefore a record as well (eks-cluster), and outputs are read from there: after an
-upgrade, DescribeCluster of moto still says the first version.
+moto can change neither the version of a cluster nor most of its settings. The requested
+settings are therefore also in a record (eks-cluster), from which outputs are read:
+after an upgrade, moto's DescribeCluster still returns the first version.
 """
 
 import base64
@@ -35,7 +35,7 @@ def eks():
 
 
 def setting(cluster, *path):
-    """An input of the cluster named CLUSTER; it must exist."""
+    """Return an input of the cluster named CLUSTER, which must exist."""
     value = records.read("eks-cluster", cluster)["inputs"]
     for name in path:
         value = (value or {}).get(name)
@@ -43,7 +43,7 @@ def setting(cluster, *path):
 
 
 def cluster_group(name):
-    """The security group that EKS makes for a cluster, or None."""
+    """Return the security group that EKS created for a cluster, or None."""
     filters = where(**{"tag:aws:eks:cluster-name": name})
     found = ec2().describe_security_groups(Filters=filters)["SecurityGroups"]
     return found[0]["GroupId"] if found else None
@@ -97,7 +97,7 @@ class Cluster(Type):
 
     @staticmethod
     def bring(inputs, subnets):
-        """What EKS makes along with a cluster."""
+        """Create the resources that EKS creates with a cluster."""
         name = inputs["name"]
         tags = {"aws:eks:cluster-name": name, f"kubernetes.io/cluster/{name}": "owned"}
         group = ec2().create_security_group(
@@ -176,7 +176,7 @@ class Cluster(Type):
 
     @staticmethod
     def address(cluster):
-        """Where its API server is: the one that the rig runs, where it says so."""
+        """Return the address and CA of the API server: those of the rig, if set."""
         file = os.environ.get("RIG_CA_FILE")
         data = cluster["certificateAuthority"]["data"]
         if file and pathlib.Path(file).exists():

@@ -1,4 +1,4 @@
-"""What belongs to an EKS cluster and is only recorded: moto has no API for it."""
+"""Resources in an EKS cluster that are only recorded, as moto has no API for them."""
 
 from awsfake import records
 from awsfake.eks import setting
@@ -15,7 +15,7 @@ from awsfake.wire import (
 
 
 def in_cluster(inputs):
-    """Refuses what is to be in a cluster that does not exist."""
+    """Refuse a resource in a cluster that does not exist."""
     setting(inputs["clusterName"])
 
 

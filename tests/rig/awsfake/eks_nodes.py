@@ -1,8 +1,8 @@
-"""EKS node groups: moto's, and what AWS makes with one.
+"""EKS node groups of moto, and the resources that AWS creates with a node group.
 
-That is an Auto Scaling group with a launch template of its own, whose instances are in
-the node group's subnets. moto forgets half of a node group, so what was asked for is a
-record as well (eks-nodegroup).
+These are an Auto Scaling group and its launch template; the instances are in the node
+group's subnets. moto does not store all settings of a node group, so the requested
+settings are also in a record (eks-nodegroup).
 """
 
 from awsfake import records
@@ -54,8 +54,8 @@ class NodeGroup(Type):
         return ident
 
     def template(self, inputs):
-        """What instances are made of: the launch template's part, with EKS's own."""
-        data = {"ImageId": "ami-12c6146b"}  # one of those that moto has
+        """Return the data of the instances: the launch template's, and EKS's."""
+        data = {"ImageId": "ami-12c6146b"}  # one of moto's images
         if which := inputs.get("launchTemplate"):
             version = str(which.get("version", "$Default"))
             key = "LaunchTemplateId" if which.get("id") else "LaunchTemplateName"
@@ -73,7 +73,7 @@ class NodeGroup(Type):
 
     @staticmethod
     def group(ident):
-        """The name of the Auto Scaling group, and of EKS's launch template."""
+        """Return the name of the Auto Scaling group and of EKS's launch template."""
         cluster, name = ident.split(":")
         found = eks().describe_nodegroup(clusterName=cluster, nodegroupName=name)
         return found["nodegroup"]["resources"]["autoScalingGroups"][0]["name"]
@@ -141,7 +141,7 @@ class NodeGroup(Type):
 
     @staticmethod
     def warm(name, old, new):
-        """The pool of stopped instances: there is one where its settings are."""
+        """Create, update or delete the warm pool, as the settings require."""
         if not changed(old, new, "warmPoolConfig"):
             return
         scaling = api("autoscaling")
@@ -186,7 +186,7 @@ class NodeGroup(Type):
         }
 
     def live_sizes(self, ident):
-        """As the Auto Scaling group has them: an autoscaler changes them there."""
+        """Return the sizes of the Auto Scaling group, which an autoscaler changes."""
         found = api("autoscaling").describe_auto_scaling_groups(
             AutoScalingGroupNames=[self.group(ident)]
         )["AutoScalingGroups"]
@@ -206,7 +206,7 @@ class NodeGroup(Type):
 
     @staticmethod
     def scale_in(name):
-        """Ends the Auto Scaling group; moto leaves the instances' interfaces behind."""
+        """Delete the Auto Scaling group and the interfaces, which moto does not."""
         filters = where(**{"tag:aws:autoscaling:groupName": name})
         found = ec2().describe_instances(Filters=filters)["Reservations"]
         left = [

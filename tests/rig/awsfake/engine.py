@@ -1,4 +1,4 @@
-"""A moto server and a Pulumi that finds this provider, for a test that needs no rig."""
+"""A moto server and a Pulumi that finds this provider, for tests without a rig."""
 
 import contextlib
 import importlib.metadata
@@ -28,15 +28,15 @@ SETTINGS = {
 
 
 def pulumi():
-    """Where the Pulumi CLI is, or None: it is built by build.sh."""
+    """Return the path of the Pulumi CLI, which build.sh builds, or None."""
     return shutil.which("pulumi", path=f"{BUILT}{os.pathsep}{os.environ['PATH']}")
 
 
 @contextlib.contextmanager
 def running(folder):
-    """Runs moto on a free port of loopback; yields the environment to run Pulumi in.
+    """Run moto on a free loopback port; yield the environment for Pulumi.
 
-    State and plugins are in FOLDER, so that two of these know nothing of each other.
+    State and plugins are in FOLDER, so that several of them are independent.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -67,7 +67,7 @@ def running(folder):
 
 
 def install(plugins):
-    """The engine passes over a link to a folder; a linked executable is fine."""
+    """Install the plugin as a link in a folder: the engine ignores links to folders."""
     version = importlib.metadata.version("pulumi_aws")
     folder = plugins / f"resource-aws-v{version}"
     folder.mkdir(parents=True, exist_ok=True)

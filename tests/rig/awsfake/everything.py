@@ -1,4 +1,4 @@
-"""Programs for tests of the double: with every type and function, and a small one."""
+"""Programs for tests of the double: one with all types, and a small one."""
 
 import json
 
@@ -431,7 +431,7 @@ SECOND = {
 
 
 def everything(wanted):
-    """A program with every type and every function that the double has."""
+    """Create a resource of every type, and call every function of the double."""
     account = aws.get_caller_identity().account_id
     provider = aws.Provider(
         "here",
@@ -470,7 +470,7 @@ def everything(wanted):
 
 
 def questions(vpc):
-    """The functions that nothing else asks."""
+    """Call the functions that no other resource needs."""
     offers = aws.ec2.get_instance_type_offerings(
         location_type="availability-zone",
         filters=[{"name": "instance-type", "values": ["g5.xlarge"]}],
@@ -494,7 +494,7 @@ def questions(vpc):
 
 
 def small(**more):
-    """A cluster and no more than it needs; MORE goes to the cluster."""
+    """Create a cluster with the resources that it requires; MORE are its arguments."""
     role = aws.iam.Role("role", assume_role_policy=TRUST)
     vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16")
     subnets = [

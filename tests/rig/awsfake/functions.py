@@ -1,11 +1,11 @@
-"""The functions (data sources): token → what a program gets for its arguments."""
+"""The functions (data sources) of the double, which map arguments to results."""
 
 from awsfake.versions import ADDONS, CLUSTERS, DEFAULT
 from awsfake.wire import api, first, region, tags_of
 
 
 def filters(args, **names):
-    """EC2's filters from `filters`, `tags` and those of NAMES that ARGS have."""
+    """Return EC2's filters from `filters`, `tags` and the NAMES that are in ARGS."""
     asked = [
         {"Name": each["name"], "Values": each["values"]}
         for each in args.get("filters") or []
@@ -113,7 +113,7 @@ def attribute(ident, name):
 
 
 def one(found, what):
-    """The only one; the real functions refuse none, and more than one."""
+    """Return the only item; like the real functions, refuse any other number."""
     if len(found) != 1:
         raise ValueError(f"{len(found)} matching EC2 {what}s found, not one")
     return found[0]
@@ -158,7 +158,7 @@ def subnets(args):
 
 
 def load_balancer_zone(args):
-    """A table in the real provider too; the same for each region here."""
+    """Return a zone from a table, as the real provider does, for all regions."""
     kinds = {"application": "Z1H1FL5HABSF5", "network": "Z18D5FSROUN65G"}
     kind = args.get("loadBalancerType") or "application"
     return {"id": kinds[kind], "loadBalancerType": kind, "region": region()}

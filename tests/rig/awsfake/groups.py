@@ -15,12 +15,12 @@ from awsfake.wire import (
 
 
 class SecurityGroup(Ec2):
-    """As the real provider: the rule that EC2 gives a new group is taken away again."""
+    """A security group; like the real provider, it removes the rule that EC2 adds."""
 
     noun, tagged, autoname = "SecurityGroup", "security-group", "name"
     renames, read = {"name": "GroupName"}, ("description", "vpcId")
     replace = ("name", "namePrefix", "description", "vpcId")
-    refused = ("ingress", "egress")  # a program has its rules as resources of their own
+    refused = ("ingress", "egress")  # the rules must be separate resources
 
     def create(self, inputs):
         inputs = {"description": "Managed by Pulumi", **inputs}
@@ -60,7 +60,7 @@ def default_group(vpc):
 
 
 def strip(ident):
-    """Takes every rule of a security group away."""
+    """Remove all rules of a security group."""
     live = group(ident)
     for way, rules in (("ingress", ""), ("egress", "Egress")):
         if permissions := live[f"IpPermissions{rules}"]:
@@ -69,7 +69,10 @@ def strip(ident):
 
 
 class DefaultSecurityGroup(SecurityGroup):
-    """Adopted and emptied; its deletion only forgets it, as the real provider's."""
+    """A VPC's default group: it is adopted, and its rules are removed.
+
+    As in the real provider, a deletion only removes it from the state.
+    """
 
     autoname, replace = None, ("vpcId",)
 
@@ -84,7 +87,7 @@ class DefaultSecurityGroup(SecurityGroup):
 
 
 class SecurityGroupRule(Type):
-    """One rule of a group; `way` is ingress or egress."""
+    """One rule of a security group; `way` is ingress or egress."""
 
     replace = ("securityGroupId",)
     renames = {"referencedSecurityGroupId": "ReferencedGroupId"}

@@ -6,7 +6,8 @@ from awsfake import records
 from awsfake.kinds import Type
 from awsfake.wire import api, call, changed, difference, tag_list, tags_of
 
-PREINSTALLED = ":aws:policy/"  # AWS's own policies: moto has them only when told to
+# AWS's managed policies, which moto loads only on request.
+PREINSTALLED = ":aws:policy/"
 
 
 def iam():
@@ -14,7 +15,7 @@ def iam():
 
 
 def retag(noun, old, new, **which):
-    """The tags of a Role or a Policy, changed from OLD's to NEW's."""
+    """Change the tags of a Role or a Policy from those of OLD to those of NEW."""
     gone, put = difference(old.get("tags"), new.get("tags"))
     if gone:
         getattr(iam(), f"untag_{noun}")(TagKeys=gone, **which)
@@ -23,13 +24,14 @@ def retag(noun, old, new, **which):
 
 
 def need_role(arn):
-    """Refuses, as most of AWS does, the ARN of a role that does not exist."""
+    """Refuse the ARN of a missing role, as most AWS services do."""
     iam().get_role(RoleName=arn.rpartition("/")[2])
 
 
 class Role(Type):
     autoname, replace = "name", ("name", "namePrefix", "path")
-    refused = ("inlinePolicies", "managedPolicyArns")  # deprecated: they fight others
+    # Deprecated, because they conflict with policies that are separate resources.
+    refused = ("inlinePolicies", "managedPolicyArns")
     renames = {"name": "RoleName", "assumeRolePolicy": "AssumeRolePolicyDocument"}
 
     def create(self, inputs):
@@ -61,7 +63,7 @@ class Role(Type):
 
 
 class RolePolicy(Type):
-    """An inline policy. A put of one that exists would replace it, here as there."""
+    """An inline policy. As in the real provider, creation replaces an existing one."""
 
     autoname, replace = "name", ("name", "namePrefix", "role")
     renames = {"name": "PolicyName", "role": "RoleName", "policy": "PolicyDocument"}
@@ -85,7 +87,7 @@ class RolePolicy(Type):
 
 
 class RolePolicyAttachment(Type):
-    """Of AWS's own policies that moto lacks, the attachment is a record."""
+    """An attachment; it is only recorded for AWS's managed policies that moto lacks."""
 
     replace = ("role", "policyArn")
 
@@ -128,7 +130,7 @@ class Policy(Type):
         if not old:
             return
         retag("policy", old, new, PolicyArn=ident)
-        if changed(old, new, "policy"):  # IAM keeps five versions: the last one goes
+        if changed(old, new, "policy"):  # IAM keeps only five versions: delete the last
             last = iam().get_policy(PolicyArn=ident)["Policy"]["DefaultVersionId"]
             call(
                 "iam",

@@ -1,4 +1,4 @@
-"""What a resource type is to the provider, and the types that are only recorded."""
+"""The interface of a resource type, and types that are only recorded."""
 
 import secrets
 
@@ -7,27 +7,28 @@ from awsfake.wire import Refused
 
 
 class Type:
-    """One resource type. IDs and properties are those of the real provider."""
+    """One resource type, with the IDs and properties of the real provider."""
 
-    autoname = None  # the input that takes <name>-<7 digits> when it is not given
-    prefix = ""  # what such a name begins with
+    autoname = None  # the input that defaults to <name>-<7 digits>
+    prefix = ""  # of such a name
     replace = ()  # inputs whose change replaces the resource; "a.b" for a nested one
-    refused = ()  # inputs that the double would lose: said before anything is made
-    computed = ()  # outputs inside of inputs ("a.b"), unknown in a preview
-    moving = ()  # outputs that an update changes, unknown in its preview
-    slow = False  # takes $AWSFAKE_SECONDS to create, change and delete
+    refused = ()  # inputs that the double would ignore; refused before creation
+    computed = ()  # outputs that are nested in inputs ("a.b"); unknown in a preview
+    moving = ()  # outputs that an update changes; unknown in its preview
+    slow = False  # takes $AWSFAKE_SECONDS to create, update and delete
 
     def create(self, inputs):
-        """Makes it and returns its ID."""
+        """Create the resource and return its ID."""
         raise NotImplementedError
 
     def settle(self, ident, old, new):
-        """Makes it what NEW says; OLD is {} when it was created just now."""
+        """Update the resource from OLD to NEW; OLD is {} directly after creation."""
 
     def outputs(self, ident, inputs):
-        """What is there now, by names of outputs; an error that is_gone if nothing is.
+        """Return the current outputs; those with the name of an input reveal drift.
 
-        What stands under the name of an input there shows drift in a refresh.
+        Raises:
+            Exception: The resource is missing; `wire.is_gone` recognizes the error.
         """
         raise NotImplementedError
 
@@ -36,24 +37,27 @@ class Type:
 
 
 class Recorded(Type):
-    """A type without an API in moto (records.py)."""
+    """A type without an API in moto, stored in records.py."""
 
     def __init__(self, kind, ident, **own):
-        """KIND is its name among the records, IDENT a format of inputs and `random`.
+        """Initialize the type.
 
-        OWN: attributes of Type, and those below.
+        Args:
+            kind: The name of the type in the records.
+            ident: A format string for the ID, with the inputs and `random`.
+            **own: Attributes of `Type`, and the functions below.
         """
         self.kind, self.ident = kind, ident
         vars(self).update(own)
 
     @staticmethod
     def made(inputs, random):
-        """The outputs that are settled once."""
+        """Return the outputs that never change after creation."""
         return {}
 
     @staticmethod
     def refuse(inputs):
-        """Raises an error for what AWS would not take."""
+        """Raise an error for inputs that AWS would refuse."""
 
     def create(self, inputs):
         self.refuse(inputs)
@@ -61,7 +65,7 @@ class Recorded(Type):
         ident = self.ident.format(**inputs, random=random)
         value = {"inputs": inputs, "made": self.made(inputs, random)}
         try:
-            records.write(self.kind, ident, value, anew=True)
+            records.write(self.kind, ident, value, new=True)
         except Exception as error:
             if "ParameterAlreadyExists" in str(error):
                 raise Refused(f"ResourceInUseException: {ident} exists") from error

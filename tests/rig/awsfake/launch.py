@@ -1,4 +1,4 @@
-"""Launch templates, and the rest of EC2 that nodes and networks need."""
+"""Launch templates, and the other types of EC2 that nodes and networks need."""
 
 from awsfake.ec2 import Ec2, ec2
 from awsfake.kinds import Type
@@ -6,7 +6,7 @@ from awsfake.wire import call, first, given, tags_of, where
 
 
 class LaunchTemplate(Ec2):
-    """Each change of what instances are made of is a new version."""
+    """A launch template; each change of its instance data creates a new version."""
 
     noun, tagged, autoname = "LaunchTemplate", "launch-template", "name"
     replace, moving = ("name", "namePrefix"), ("latestVersion",)
@@ -45,9 +45,8 @@ class LaunchTemplate(Ec2):
     def more(self, ident, live):
         tags = ec2().describe_tags(Filters=where(resource_id=ident))["Tags"]
         return {
-            "tagsAll": tags_of(
-                {"Tags": tags}
-            ),  # moto describes the first ones for ever
+            # moto's description of a template always contains the tags at its creation.
+            "tagsAll": tags_of({"Tags": tags}),
             "name": live["LaunchTemplateName"],
             "latestVersion": live["LatestVersionNumber"],
             "defaultVersion": live["DefaultVersionNumber"],

@@ -1,8 +1,8 @@
-"""What there is in a moto server beside what every account has.
+"""The resources in a moto server that an empty account does not have.
 
-A test that ends with `assert leftovers() == []` has shown that a destroy left nothing.
-Not counted: the default VPC and what comes with it, keys that are to be deleted (AWS
-keeps them for days), terminated instances, AWS's own policies and roles.
+A test that ends with `assert leftovers() == []` verifies that `destroy` deleted all
+resources. These do not count: the default VPC with its resources, keys with a scheduled
+deletion (AWS keeps them for days), terminated instances, AWS's policies and roles.
 """
 
 from awsfake import records
@@ -10,12 +10,12 @@ from awsfake.wire import account, api
 
 
 def leftovers():
-    """Everything that is still there, as lines "what ID", in order."""
+    """Return the remaining resources as sorted lines "kind ID"."""
     return sorted(f"{what} {ident}" for what, scan in SCANS.items() for ident in scan())
 
 
 def listed(service, operation, path, key=None):
-    """A scan: the KEYs, or the texts, in the list at PATH of what OPERATION answers."""
+    """Return a scan: the items, or their KEYs, at PATH in OPERATION's response."""
 
     def scan():
         client = api(service)
@@ -29,7 +29,7 @@ def listed(service, operation, path, key=None):
 
 
 def ec2(operation, path, key, *, gone=()):
-    """As `listed`, less what is in the default VPC or in a state of GONE."""
+    """Return a scan like `listed`, without the default VPC and the states in GONE."""
 
     def scan():
         default = vpcs(default="true")
@@ -73,7 +73,7 @@ def policies():
 
 
 def keys():
-    """Less those that AWS makes itself: their aliases begin with alias/aws/."""
+    """Yield the keys that AWS did not create; its keys have aliases alias/aws/…."""
     kms, found = api("kms"), api("kms").list_aliases()["Aliases"]
     own = [alias["TargetKeyId"] for alias in found if is_aws(alias["AliasName"])]
     for key in kms.list_keys()["Keys"]:
@@ -97,7 +97,7 @@ def caches():
 
 
 def dns_records():
-    """Records of zones; a zone, which belongs to the account, has its NS and SOA."""
+    """Yield the records of all zones, except the NS and SOA that every zone has."""
     dns = api("route53")
     for zone in dns.list_hosted_zones()["HostedZones"]:
         found = dns.list_resource_record_sets(HostedZoneId=zone["Id"])

@@ -1,10 +1,10 @@
-"""What the double made and moto has no API for, kept in moto all the same.
+"""Resources that moto has no API for, stored in moto as SSM parameters.
 
-EKS add-ons, access entries, pod identity associations, placement groups and a few more
-exist nowhere in moto. Each is an SSM parameter /fakeaws/<type>/<ID> that holds its
-inputs and outputs as JSON: it is shared by all processes that use one moto server, it
-survives the plugin's end as a real resource would, and a scan of moto finds what was
-left. (/awsfake would be refused: AWS keeps names that begin with aws for itself.)
+moto does not support EKS add-ons, access entries, pod identity associations, placement
+groups and some others. Each is an SSM parameter /fakeaws/<type>/<ID> with its inputs
+and outputs as JSON. All processes that use a moto server share them. They remain after
+the plugin exits, as real resources would, so a scan of moto finds leftovers. (AWS
+reserves names that begin with `aws`, so /awsfake would be refused.)
 """
 
 import json
@@ -19,14 +19,14 @@ def _path(kind, ident):
     return f"{ROOT}/{kind}/{urllib.parse.quote(ident, safe='').replace('%', '.')}"
 
 
-def write(kind, ident, value, *, anew=False):
-    """Keeps VALUE; ANEW: refuse, as the API does, when there is one by that ID."""
+def write(kind, ident, value, *, new=False):
+    """Store VALUE; with NEW, refuse an existing ID, as the API does."""
     api("ssm").put_parameter(
         Name=_path(kind, ident),
         Value=json.dumps({"id": ident, **value}),
         Type="String",
         Tier="Advanced",
-        Overwrite=not anew,
+        Overwrite=not new,
     )
 
 
@@ -40,7 +40,7 @@ def remove(kind, ident):
 
 
 def every(kind=""):
-    """(kind, record) of all records, or of those of one KIND."""
+    """Yield (kind, record) for all records, or for those of one KIND."""
     pages = api("ssm").get_paginator("get_parameters_by_path")
     path = f"{ROOT}/{kind}".rstrip("/")
     for page in pages.paginate(Path=path, Recursive=True):

@@ -1,6 +1,6 @@
-"""moto's server, and of EKS what moto lacks although raylift itself asks it.
+"""moto's server, with a request to EKS that raylift sends and moto lacks.
 
-`python -m awsfake.server PORT`
+Usage: `python -m awsfake.server PORT`
 """
 
 import json
@@ -17,7 +17,7 @@ from awsfake.records import ROOT
 
 
 def pod_identities(request, full_url, headers):
-    """ListPodIdentityAssociations, of the double's records."""
+    """Respond to ListPodIdentityAssociations from the double's records."""
     url = urlsplit(full_url)
     cluster = url.path.split("/")[2]
     asked = {key: value[0] for key, value in parse_qs(url.query).items()}

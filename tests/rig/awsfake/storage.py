@@ -1,4 +1,4 @@
-"""Keys, log groups, buckets and what is set on a bucket, ElastiCache."""
+"""Keys, log groups, buckets and their settings, and ElastiCache."""
 
 from awsfake.kinds import Recorded, Type
 from awsfake.wire import (
@@ -94,7 +94,7 @@ class LogGroup(Type):
     def settle(self, ident, old, new):
         logs = api("logs")
         if old and changed(old, new, "kmsKeyId"):
-            raise Refused("the double cannot change a log group's key: nor can moto")
+            raise Refused("the double cannot change the key of a log group")
         if changed(old, new, "retentionInDays"):
             if days := new.get("retentionInDays"):
                 logs.put_retention_policy(logGroupName=ident, retentionInDays=days)
@@ -172,7 +172,7 @@ class Bucket(Type):
 
 
 class OnBucket(Type):
-    """Something put on a bucket, and deleted from it, by calls named after it."""
+    """A setting of a bucket, which is put and deleted by calls named after it."""
 
     replace = ("bucket", "expectedBucketOwner")
     renames = {
@@ -182,7 +182,13 @@ class OnBucket(Type):
     }
 
     def __init__(self, noun, member, removed=None):
-        """NOUN as in Put…, MEMBER its parameter, REMOVED as in Delete… if not NOUN."""
+        """Initialize the type.
+
+        Args:
+            noun: The noun in the name of the call Put….
+            member: The parameter of that call.
+            removed: The noun in the name of the call Delete…, if it is different.
+        """
         self.noun, self.member, self.removed = noun, member, removed or noun
 
     def create(self, inputs):
@@ -202,7 +208,7 @@ class OnBucket(Type):
 
 
 class BucketVersioning(OnBucket):
-    """Cannot be taken away, only suspended."""
+    """The versioning of a bucket, which can only be suspended, not deleted."""
 
     def settle(self, ident, old, new):
         new = {**new, **new["versioningConfiguration"]}
@@ -284,7 +290,7 @@ class ReplicationGroup(Type):
 
 
 def named(kind, word, *replace):
-    """A type of ElastiCache that is a name with settings."""
+    """Return a recorded type of ElastiCache that consists of a name and settings."""
     return Recorded(
         f"elasticache-{kind}",
         "{name}",

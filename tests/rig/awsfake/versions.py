@@ -1,4 +1,4 @@
-"""What EKS offers: versions of Kubernetes and of add-ons. moto knows neither."""
+"""The versions of Kubernetes and of add-ons in EKS, which moto does not list."""
 
 DEFAULT = "1.35"
 CLUSTERS = {  # version: (status, end of standard support, end of extended support)
@@ -7,7 +7,7 @@ CLUSTERS = {  # version: (status, end of standard support, end of extended suppo
     "1.34": ("STANDARD_SUPPORT", "2026-12-02", "2027-12-02"),
     "1.33": ("EXTENDED_SUPPORT", "2026-07-29", "2027-07-29"),
 }
-ADDONS = {  # name: versions, the newest first; the default is the newest but one
+ADDONS = {  # name: versions, newest first; the second one is the default
     name: [f"v{minor}.{patch}-eksbuild.1" for patch in (2, 1)]
     for name, minor in {
         "amazon-cloudwatch-observability": "4.6",

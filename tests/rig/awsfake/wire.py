@@ -1,10 +1,10 @@
-"""Calls of the AWS API that moto serves, and inputs of pulumi_aws as their parameters.
+"""Calls of moto's AWS API, with inputs of pulumi_aws as parameters.
 
-The inputs of pulumi_aws are the parameters of the API in another spelling: camel case,
-a list of at most one flattened into its element, tags as a map, some numbers and truth
-values as text. botocore's model of an operation knows the spelling that is wanted, so
-no type has to write it down; only real renames are given, by name. A nested property
-that the API does not have is an error: it would be lost without a word.
+The inputs of pulumi_aws are the parameters of the API in another form: names are in
+camel case, a list of at most one element is that element, tags are a map, and some
+numbers and Booleans are strings. botocore's model of an operation contains the API's
+form, so a type declares only the inputs that have another name. A nested property that
+the API does not have is an error, because it would be lost silently.
 """
 
 import contextvars
@@ -16,20 +16,20 @@ import threading
 import boto3
 import botocore
 
-REGION = contextvars.ContextVar("region", default=None)  # of the call being served
+REGION = contextvars.ContextVar("region", default=None)  # of the current call
 _clients, _lock = {}, threading.Lock()
 
 
 class Gone(Exception):
-    """What was asked for does not exist (NotFound, in AWS's words)."""
+    """The error for a resource that does not exist (NotFound in AWS)."""
 
 
 class Refused(Exception):
-    """The real API is known to refuse this, and moto does not."""
+    """The error for a request that the real API refuses and moto accepts."""
 
 
 def is_gone(error):
-    """AWS has many words for it: NotFound, NoSuchEntity, ResourceNotFoundException."""
+    """Return whether an error is NotFound, NoSuchEntity or another such name in AWS."""
     text = f"{type(error).__name__} {error}"
     return isinstance(error, Gone) or bool(re.search(r"Not ?Found|NoSuch", text))
 
@@ -39,9 +39,9 @@ def region():
 
 
 def api(service):
-    """A client of SERVICE in the region of the call. Making one takes 0.1 s."""
+    """Return a client of SERVICE in the call's region; creating one takes 0.1 s."""
     key = service, region(), os.environ.get("AWS_ENDPOINT_URL")
-    with _lock:  # boto3's default session must not be used by two threads at once
+    with _lock:  # boto3's default session is not thread-safe
         if key not in _clients:
             _clients[key] = boto3.client(service, region_name=key[1])
     return _clients[key]
@@ -56,13 +56,13 @@ def arn(service, rest):
 
 
 def call(service, operation, inputs, renames=None, **more):
-    """Calls OPERATION (CreateVpc) with those of INPUTS that it has a parameter for."""
+    """Call OPERATION (such as CreateVpc) with the INPUTS that are parameters of it."""
     method = getattr(api(service), botocore.xform_name(operation))
     return method(**given(service, operation, inputs, renames), **more)
 
 
 def given(service, operation, inputs, renames=None, member=None):
-    """INPUTS as parameters of OPERATION, or of MEMBER, a structure among them."""
+    """Return INPUTS as parameters of OPERATION, or of its structure MEMBER."""
     model = api(service).meta.service_model.operation_model(operation)
     shape = model.input_shape.members[member] if member else model.input_shape
     return _structure(shape, inputs, renames or {}, strict=False)
@@ -105,10 +105,10 @@ def _fit(shape, value, renames):
 
 
 def _key_and_value(shape):
-    """The two members of a tag: Key and Value, TagKey and TagValue, or none."""
+    """Return the two members of a tag (Key and Value, TagKey and TagValue), or None."""
     if shape.type_name != "structure" or len(shape.members) != 2:
         return None
-    names = sorted(shape.members)  # …Key comes before …Value
+    names = sorted(shape.members)  # …Key before …Value
     return names if names[0].lower().endswith("key") else None
 
 
@@ -121,21 +121,25 @@ def camel_name(name):
 
 
 def camel(value):
-    """A description of the API with its keys as pulumi_aws spells them."""
+    """Return a description from the API with keys as in pulumi_aws."""
     if isinstance(value, dict):
         return {camel_name(key): camel(item) for key, item in value.items()}
     return [camel(item) for item in value] if isinstance(value, list) else value
 
 
 def first(found, what):
-    """The one that was FOUND; moto's answer to some questions is an empty list."""
+    """Return the first item of FOUND.
+
+    Raises:
+        Gone: The list is empty, which is moto's response for some missing resources.
+    """
     if not found:
         raise Gone(f"NotFound: {what}")
     return found[0]
 
 
 def where(**filters):
-    """Filters of EC2, all of which must hold: vpc_id is its vpc-id."""
+    """Return filters of EC2 that must all match: vpc_id is the filter vpc-id."""
     return [
         {"Name": name.replace("_", "-"), "Values": [value]}
         for name, value in filters.items()
@@ -143,7 +147,7 @@ def where(**filters):
 
 
 def tags_of(described):
-    """The tags of an answer as a map."""
+    """Return the tags in a response as a map."""
     listed = described.get("Tags") or described.get("TagList") or []
     return {tag["Key"]: tag["Value"] for tag in listed}
 
@@ -157,13 +161,13 @@ def changed(old, new, *names):
 
 
 def difference(old, new):
-    """What to take from the map OLD and what to put there so that it becomes NEW."""
+    """Return the keys to delete from the map OLD and the items to set, to get NEW."""
     old, new = old or {}, new or {}
     put = {key: value for key, value in new.items() if old.get(key) != value}
     return [key for key in old if key not in new], put
 
 
 def exchange(old, new, name):
-    """As `difference`, for a list without order: (what goes, what comes)."""
+    """Return (removed, added) items between two lists, regardless of their order."""
     before, after = set(old.get(name) or []), set(new.get(name) or [])
     return sorted(before - after), sorted(after - before)

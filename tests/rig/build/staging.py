@@ -1,9 +1,9 @@
-"""staging.py GO-MOD 1.N.P COMMAND…: a go.mod that builds Kubernetes' commands.
+"""A go.mod that builds commands of Kubernetes.
 
-k8s.io/kubernetes requires its staging modules at v0.0.0 and replaces them by
-folders of its own tree; neither survives being a dependency. So every module
-that its published go.mod names at v0.0.0 is required and replaced here by the
-published v0.N.P.
+Usage: `staging.py GO-MOD 1.N.P COMMAND…`. k8s.io/kubernetes requires its staging
+modules at v0.0.0 and replaces them with folders in its repository. This does not work
+in a dependency. Every module that the published go.mod requires at v0.0.0 is therefore
+required here at, and replaced with, the published v0.N.P.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ GODEBUG = re.compile(r"^\s*(?:godebug\s+)?(default=\S+)", re.MULTILINE)
 
 
 def go_mod(published: str, version: str, commands: list[str]) -> str:
-    """The text of the file; `published` is the text of Kubernetes' own."""
+    """Return the text of the file; `published` is the text of Kubernetes' go.mod."""
     staged = version.replace("1.", "v0.", 1)
     names = sorted(set(STAGED.findall(published)))
     lines = ["module rig.local/k8s", "go 1.26.0"]
-    # Behave as the release was tested, not as this file's go line says.
+    # Use the defaults that the release was tested with, not those of this go version.
     lines += [f"godebug {default}" for default in GODEBUG.findall(published)[:1]]
     lines += [f"require k8s.io/kubernetes v{version}"]
     lines += [f"require {name} {staged}" for name in names]

@@ -1,10 +1,11 @@
-"""A double of the AWS IAM authenticator, which EKS' API servers ask about a token.
+"""A double of the AWS IAM authenticator, which verifies tokens for EKS API servers.
 
-`authenticator.py PORT MOTO-URL`: a webhook for TokenReviews. As the original, it takes
-only a question to STS, who am I, that is young enough, and signed together with the
-name of a cluster. The original puts it to STS; here the signature is made once more,
-with the one secret key that a rig has. Which cluster it must be, the original is told;
-this API server plays every EKS cluster that there is in moto.
+Usage: `authenticator.py PORT MOTO-URL`. It is a webhook for TokenReviews. Like the
+original, it accepts only a recent GetCallerIdentity request to STS whose signature
+includes the name of a cluster. The original sends the request to STS; this double
+computes the signature again with the only secret key of the rig. The original is
+configured with the name of its cluster; the rig's API server represents every EKS
+cluster in moto, so each of their names is accepted.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ KEY = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS
 
 
 def user_of(token, clusters):
-    """Who has signed the token for one of `clusters(region)`; None for nobody."""
+    """Return the user who signed the token for one of `clusters(region)`, or None."""
     text = token.removeprefix(PREFIX)
     url = urlsplit(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode())
     query = dict(parse_qsl(url.query))
     signature, date = query.pop("X-Amz-Signature"), query["X-Amz-Date"]
     key, _, region, service, _ = query["X-Amz-Credential"].split("/")
     made = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    is_question = (
+    is_valid = (
         token.startswith(PREFIX)
         and (url.scheme, url.path) == ("https", "/")
         and url.netloc == f"sts.{region}.amazonaws.com"
@@ -46,7 +47,7 @@ def user_of(token, clusters):
         and (key, service) == (KEY.access_key, "sts")
         and abs(datetime.now(UTC) - made) < ACCEPTED
     )
-    if not is_question:
+    if not is_valid:
         return None
     address = url._replace(query=urlencode(query)).geturl()
     for cluster in clusters(region):
@@ -66,12 +67,12 @@ class Webhook(BaseHTTPRequestHandler):
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
             user = user_of(review["spec"]["token"], self.clusters)
-        except (KeyError, ValueError) as error:  # no question to STS at all
+        except (KeyError, ValueError) as error:  # not a request to STS
             print(repr(error), file=sys.stderr, flush=True)
             user = None
-        told = {"authenticated": user is not None, **({"user": user} if user else {})}
-        answer = {key: review[key] for key in ("apiVersion", "kind")} | {"status": told}
-        body = json.dumps(answer).encode()
+        status = {"authenticated": user is not None, **({"user": user} if user else {})}
+        response = {key: review[key] for key in ("apiVersion", "kind")}
+        body = json.dumps(response | {"status": status}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

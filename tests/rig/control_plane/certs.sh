@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# certs.sh FOLDER : a throw-away PKI for one rig. A CA, one certificate for every
-# server, an administrator's (group system:masters), the service accounts' key.
+# certs.sh FOLDER : creates a temporary PKI for one rig: a CA, one certificate for all
+# servers, one for an administrator (group system:masters), and the service account key.
 set -euo pipefail
 cd "$1"
 umask 077
@@ -18,5 +18,5 @@ extendedKeyUsage=serverAuth,clientAuth"
 sign admin /O=system:masters/CN=rig-admin extendedKeyUsage=clientAuth
 openssl genrsa -out sa.key 2048 2> /dev/null
 openssl rsa -in sa.key -pubout -out sa.pub 2> /dev/null
-# token,user,uid,groups: for clients that bring a bearer token
+# token,user,uid,groups: for clients that authenticate with a bearer token
 echo "$(openssl rand -hex 16),rig-token-admin,u1,\"system:masters\"" > tokens.csv

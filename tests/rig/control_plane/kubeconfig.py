@@ -1,6 +1,7 @@
-"""kubeconfig.py SERVER [PKI-FOLDER] > kubeconfig: one file, certificates inside.
+"""A kubeconfig with embedded certificates.
 
-Without a folder it leads to a server that asks for none.
+Usage: `kubeconfig.py SERVER [PKI-FOLDER] > kubeconfig`. Without a folder, it is for a
+server that requires no certificate.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 
 def kubeconfig(server: str, pki: Path | None) -> dict:
-    """An administrator's; JSON is YAML."""
+    """Return the administrator's kubeconfig, which is written as JSON."""
     if pki is None:
         return _whole({"server": server}, {})
 

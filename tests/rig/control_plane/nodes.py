@@ -1,7 +1,8 @@
-"""nodes.py CPU-NODES GPU-NODES | kubectl create -f -: nodes as EKS labels them.
+"""Nodes with the labels that EKS sets.
 
-A status is kept on creation (that is how kubelets register), and KWOK's own stage
-node-initialize keeps the sizes and addresses that it finds.
+Usage: `nodes.py CPU-NODES GPU-NODES | kubectl create -f -`. The API server keeps the
+status of a new node, because kubelets register in this way. KWOK's stage
+node-initialize keeps existing sizes and addresses.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ GPU_LABELS = {
 
 
 def labels(name: str, group: str, instance_type: str) -> dict[str, str]:
-    """What every node of EKS has."""
+    """Return the labels of every EKS node."""
     return {
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
@@ -31,7 +32,7 @@ def labels(name: str, group: str, instance_type: str) -> dict[str, str]:
 
 
 def status(name: str, size: dict[str, str]) -> dict:
-    """A node of this size that is there; the empty texts are required."""
+    """Return the status of a node of this size; the empty strings are required."""
     info = {
         "architecture": "amd64",
         "operatingSystem": "linux",
@@ -52,7 +53,7 @@ def status(name: str, size: dict[str, str]) -> dict:
 
 
 def node(name: str, group: str, instance_type: str, **size: str) -> dict:
-    """A manifest; with GPUs, tainted and labelled as a GPU node group is."""
+    """Return a manifest; with GPUs, it has the taint and labels of a GPU node group."""
     size = {"pods": "110", "ephemeral-storage": "200Gi", **size}
     gpu = "nvidia.com/gpu" in size
     return {
@@ -69,7 +70,7 @@ def node(name: str, group: str, instance_type: str, **size: str) -> dict:
 
 
 def main(cpus: int, gpus: int) -> None:
-    """Prints a List of both groups."""
+    """Print a List of the nodes of both groups."""
     gpu_size = {"cpu": "48", "memory": "192Gi", "nvidia.com/gpu": "4"}
     items = [
         node(f"cpu-{number}", "cpu", "m6i.4xlarge", cpu="16", memory="64Gi")

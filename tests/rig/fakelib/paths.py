@@ -1,17 +1,17 @@
-"""Properties by path ("a.b"), and what became of them."""
+"""Properties by path ("a.b"), and their drift."""
 
 from .plugin import UNKNOWN
 
 
 def at(values, path):
-    """The value at PATH, or None."""
+    """Return the value at PATH, or None."""
     for name in path.split("."):
         values = values.get(name) if isinstance(values, dict) else None
     return values
 
 
 def unknown_at(values, paths):
-    """VALUES with an unknown at each of PATHS whose parent is there."""
+    """Return VALUES with an unknown value at each of PATHS whose parent exists."""
     values = dict(values)
     for path in paths:
         parent, _, name = path.rpartition(".")
@@ -24,10 +24,10 @@ def unknown_at(values, paths):
 
 
 def drifted(given, live, *, whole=False):
-    """GIVEN, an input, as LIVE shows it; what is the same in other words stays.
+    """Return the input GIVEN, with the values of LIVE that are not equivalent to it.
 
-    A list has no order, a number may be text, and of a map only what was given counts,
-    unless it counts as a WHOLE (tags, labels): there more is a difference too.
+    The order of a list does not matter, and a number may be a string. Additional keys
+    in a map are ignored, unless the map is compared as a WHOLE (tags, labels).
     """
     if live is None or (whole and given == live):
         return given

@@ -1,4 +1,4 @@
-"""What the engine is told of a resource before anything happens to it."""
+"""The responses to the engine's calls that check and compare inputs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MUTABLE = {
 
 
 def input_class(token):
-    """kubernetes:core/v1:Pod → pulumi_kubernetes.core.v1.PodInitArgs.
+    """Return the class of a type's inputs, or None for a custom resource.
 
-    None for a custom resource.
+    For kubernetes:core/v1:Pod, it is pulumi_kubernetes.core.v1.PodInitArgs.
     """
     _, module, name = token.split(":")
     group, _, version = module.partition("/")
@@ -37,7 +37,7 @@ def input_class(token):
 
 
 def misspelt(urn, inputs):
-    """The properties that the SDK's class does not know, or lacks."""
+    """Return failures for unknown and missing properties of the SDK's class."""
     cls = input_class(plugin.type_of(urn))
     wrong = shapes.check(cls, revealed(inputs)) if cls else ()
     return [
@@ -49,7 +49,7 @@ def misspelt(urn, inputs):
 
 
 def of_provider(old, new):
-    """A change of the active cluster replaces the provider, and all its resources."""
+    """Return the provider's diff; another active cluster replaces all its resources."""
     changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     moved = UNKNOWN in new.values() or active_cluster(old) != active_cluster(new)
     replaces = [key for key in changed if moved and key in CLUSTER]
@@ -57,7 +57,7 @@ def of_provider(old, new):
 
 
 def of_object(old, new, ignored, flags):
-    """Which inputs differ, and which of them need another object."""
+    """Return the diff of an object's inputs, and which of them replace the object."""
     changes = {
         path: kind
         for path, kind in objects.differences(old, new).items()

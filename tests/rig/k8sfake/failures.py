@@ -1,4 +1,4 @@
-"""What the provider says when an object cannot be had, in the real one's words."""
+"""Errors of the provider, worded like those of the original."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOT_READY = (
 
 
 def refusal(urn, error):
-    """Why an object could not be created."""
+    """Return the message that says why an object could not be created."""
     if isinstance(error, NoMatch):
         return NO_KIND.format(what="creation", urn=urn, error=error)
     exists = EXISTS if error.reason == "AlreadyExists" else ""
@@ -42,18 +42,18 @@ def refusal(urn, error):
 
 
 def is_passing(error):
-    """Whether what a preview runs into may be gone when the update comes to it."""
+    """Return whether an error in a preview may no longer occur in the update."""
     passing = error.reason in {"AlreadyExists", "Forbidden"}
     return passing or error.kind == "namespaces"
 
 
 def fail(context, message):
-    """Ends a call of the engine with this message."""
+    """Fail a call of the engine with this message."""
     context.abort(grpc.StatusCode.UNKNOWN, message)
 
 
 def fail_partly(context, urn, error, live, properties):
-    """Fails so that the engine keeps the object, as one that is not initialized."""
+    """Fail such that the engine records the object as not initialized."""
     message = NOT_READY.format(urn=urn, error=error)
     detail = provider_pb2.ErrorResourceInitFailed(
         id=objects.identifier(live), properties=properties, reasons=[message]
@@ -67,5 +67,5 @@ def fail_partly(context, urn, error, live, properties):
 
 
 def new_manager():
-    """A field manager's name, as the provider makes one for each object."""
+    """Return a new field manager's name; every object has a separate one."""
     return f"pulumi-kubernetes-{secrets.token_hex(4)}"

@@ -1,8 +1,8 @@
-"""Helm: a release is a Secret in the cluster, as Helm keeps it; no chart is rendered.
+"""A double of Helm: a release is a Secret in the cluster, and no chart is rendered.
 
-$K8SFAKE_SECONDS: how long Helm waits for what a chart makes, or for its end. The
-release is there from the start, as `pending-install`, so whoever kills the engine
-meanwhile leaves one that no state knows.
+$K8SFAKE_SECONDS is the time that Helm waits for the creation or deletion of a chart's
+objects. The release exists from the start, as `pending-install`, so if the engine is
+killed during this time, an orphaned release remains.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ GONE = "uninstall: Release not loaded: {name}: release: not found"
 
 
 class HelmError(Exception):
-    """Helm's own words."""
+    """An error with Helm's message."""
 
 
 def is_release(request):
-    """Whether a request of the engine is about one."""
+    """Return whether a request of the engine is for a Helm release."""
     return plugin.type_of(request.urn) == RELEASE
 
 
 def named(urn, inputs, default_namespace):
-    """The inputs with the name and the namespace that they leave out."""
+    """Return the inputs with a name and a namespace, if they omit them."""
     name = inputs.get("name") or f"{plugin.name_of(urn)}-{secrets.token_hex(4)}"
     return {
         **inputs,
@@ -41,9 +41,10 @@ def named(urn, inputs, default_namespace):
 
 
 class Release:
-    """A release of a cluster; `inputs` say what it is called and how it is waited for.
+    """A Helm release in a cluster.
 
-    `pause` waits so many seconds; it says whether it was cancelled.
+    `inputs` contain its name and how to wait for it. `pause` waits for a number of
+    seconds and returns whether it was cancelled.
     """
 
     def __init__(self, cluster, inputs, pause):
@@ -51,7 +52,7 @@ class Release:
         self.path = f"/api/v1/namespaces/{inputs['namespace']}/secrets"
 
     def revisions(self):
-        """Helm's records of it, the oldest first."""
+        """Return Helm's records of the release, oldest first."""
         selector = f"owner=helm,name={self.inputs['name']}"
         found = self.cluster.send("GET", self.path, labelSelector=selector)["items"]
         return sorted(
@@ -82,7 +83,7 @@ class Release:
         self._mark("deployed")
 
     def uninstall(self):
-        """It takes no cancelling, as in the real provider."""
+        """Uninstall the release; as in the real provider, this cannot be cancelled."""
         if not self.revisions():
             raise HelmError(GONE.format(**self.inputs))
         self._mark("uninstalling")
@@ -90,7 +91,7 @@ class Release:
         self._forget()
 
     def outputs(self):
-        """What the provider says of it."""
+        """Return the provider's outputs of the release."""
         labels = self.revisions()[-1]["metadata"]["labels"]
         about = {key: self.inputs.get(key, "") for key in ("name", "namespace")}
         chart = {key: self.inputs.get(key, "") for key in ("chart", "version")}
@@ -127,7 +128,7 @@ class Release:
 
 
 def record_chart(request):
-    """The answer to Construct: a component without children."""
+    """Return the response to Construct: a component without children."""
     channel = grpc.insecure_channel(request.monitorEndpoint)
     monitor = resource_pb2_grpc.ResourceMonitorStub(channel)
     chart = resource_pb2.RegisterResourceRequest(

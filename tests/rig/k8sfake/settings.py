@@ -1,4 +1,4 @@
-"""The provider's own settings: its flags, and the server that they lead to."""
+"""Settings of the provider: its flags and its API server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FLAGS = {
 
 
 def flags(settings):
-    """{flag: whether it is set}, from the settings or the environment."""
+    """Return {flag: whether it is set}, from the settings or the environment."""
     return {
         name: str(settings.get(name) or os.environ.get(variable)).lower() == "true"
         for name, variable in FLAGS.items()
@@ -27,7 +27,7 @@ def flags(settings):
 
 
 def connect(settings):
-    """(Cluster, None), or (perhaps a Cluster, why it cannot be asked)."""
+    """Return (Cluster, None), or (Cluster or None, why it is unreachable)."""
     cluster = None
     try:
         cluster = Cluster(settings)
@@ -35,14 +35,14 @@ def connect(settings):
     except (httpx2.HTTPError, ApiError) as error:
         why = f"unable to load schema information from the API server: {error}"
         return cluster, why
-    except Exception as error:  # noqa: BLE001 - whatever a kubeconfig may have wrong
+    except Exception as error:  # noqa: BLE001 - a kubeconfig can be invalid in many ways
         what = "failed to parse kubeconfig data in `kubernetes:config:kubeconfig`"
         return cluster, f"{what}- {error}"
     return cluster, None
 
 
 def active_cluster(settings):
-    """The server that the settings lead to, as far as they can be read."""
+    """Return the cluster in the settings, or None if they are invalid."""
     with contextlib.suppress(Exception):
         config = parse(settings.get("kubeconfig"))
         return config.get(settings.get("context") or None).cluster

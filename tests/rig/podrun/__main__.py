@@ -1,7 +1,8 @@
-"""python -m podrun NETNS RUN PROGRAMS: pods as they come and go.
+"""The program that starts and stops pods.
 
-NETNS: the rig's network namespace, in which it has to run, as root, but not in a
-mount namespace of its own. RUN: the rig's state. PROGRAMS: the folder of `ray`.
+Usage: `python -m podrun NETNS RUN PROGRAMS`. NETNS is the rig's network namespace; the
+program must run in it, as root, but not in a separate mount namespace. RUN is the
+folder with the rig's state. PROGRAMS is the folder that contains `ray`.
 """
 
 from __future__ import annotations
@@ -26,31 +27,33 @@ from .pod import LABEL, Machine, Pod
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PACKAGES = "raylift.io/component=packages"
+
 
 class Host:
-    """Starts a Pod for each pod that is bound, and ends it when it is deleted."""
+    """The pods on this machine: one for each bound pod, until that is deleted."""
 
     def __init__(self, netns: str, run: Path, programs: Path) -> None:
         self.api, self.names = Api(run), Names(netns)
         self.machine = Machine(netns, run, programs, self.api, self.head_address)
         self.pods: dict[str, Pod] = {}
         self.numbers = itertools.count(1)
-        self.addresses: dict[str, Iterator[str]] = {}  # node → its, round and round
+        self.addresses: dict[str, Iterator[str]] = {}  # node → its addresses, cyclic
 
     def head_address(self, cluster: str) -> str | None:
-        """Of the newest head of a Ray cluster."""
+        """Return the address of the newest head of a Ray cluster."""
         heads = [
             pod.address
             for pod in list(self.pods.values())
             if pod.labels.get("ray.io/cluster") == cluster
-            and pod.labels[LABEL] == "head"
+            and pod.labels.get(LABEL) == "head"
         ]
         return heads[-1] if heads else None
 
     def address(self, node: str) -> str:
-        """The next free one of the node's podCIDR.
+        """Return the next free address of the node's podCIDR.
 
-        One that was free a moment ago is in everybody's ARP cache.
+        An address is reused as late as possible, because ARP caches contain it.
         """
         if node not in self.addresses:
             spec = (self.api.call("GET", f"/api/v1/nodes/{node}") or {})["spec"]
@@ -60,7 +63,7 @@ class Host:
         return next(each for each in self.addresses[node] if each not in used)
 
     def step(self) -> None:
-        """Looks once at what is wanted."""
+        """Start pods that were bound, and stop pods that were deleted."""
         bound = self.bound()
         for uid, pod in list(self.pods.items()):
             self.end(pod, bound.get(uid))
@@ -76,20 +79,25 @@ class Host:
             pod.start()
 
     def bound(self) -> dict[str, dict]:
-        """{uid: Ray pod that has a node}."""
-        label = urllib.parse.quote(f"{LABEL} in (head,worker)")
-        pods = self.api.items(f"/api/v1/pods?labelSelector={label}")
+        """Return {UID: pod of Ray, or of a package store, that has a node}."""
+        pods = [
+            pod
+            for selector in (f"{LABEL} in (head,worker)", PACKAGES)
+            for pod in self.api.items(
+                f"/api/v1/pods?labelSelector={urllib.parse.quote(selector)}"
+            )
+        ]
         return {p["metadata"]["uid"]: p for p in pods if p["spec"].get("nodeName")}
 
     def end(self, pod: Pod, found: dict | None) -> None:
-        """Ends a pod that is to be deleted, or was by force."""
+        """Stop a pod that is terminating, or was deleted by force."""
         if found is None:
             pod.end(grace=0)
         elif "deletionTimestamp" in found["metadata"]:
             pod.end(found["metadata"].get("deletionGracePeriodSeconds", 30))
 
     def admit(self, uid: str, found: dict) -> Pod | None:
-        """A Pod for it; none for one that has ended, here or in an earlier run."""
+        """Return a Pod for a new pod; delete a terminating pod and return None."""
         metadata = found["metadata"]
         if "deletionTimestamp" in metadata:
             path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
@@ -102,7 +110,7 @@ class Host:
         return self.pods[uid]
 
     def services(self) -> dict[tuple[str, str], str]:
-        """{(namespace, service): the address of the newest pod that it selects}."""
+        """Return {(namespace, Service): address of the newest pod that it selects}."""
         found = {}
         for service in self.api.items("/api/v1/services"):
             metadata = service["metadata"]
@@ -118,7 +126,7 @@ class Host:
         return found
 
     def clean(self) -> None:
-        """Ends what an earlier run of this program has left, by its own namespaces."""
+        """Kill the processes of an earlier run, and delete its network namespaces."""
         for name in re.findall(
             rf"^({self.machine.netns}-p\d+)\b", ip("netns", "list"), re.MULTILINE
         ):
@@ -127,7 +135,7 @@ class Host:
             Network(self.machine.netns, name, "").down()
 
     def close(self) -> None:
-        """Ends all pods, at once."""
+        """Stop all pods at once."""
         deadline = time.monotonic() + 5
         for pod in self.pods.values():
             pod.end(grace=0)
@@ -138,7 +146,7 @@ class Host:
 
 
 def main(netns: str, run: str, programs: str) -> None:
-    """Looks twice a second, until it is told to end."""
+    """Poll every 0.5 s until SIGTERM."""
     host = Host(netns, Path(run), Path(programs))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     host.clean()

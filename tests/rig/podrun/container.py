@@ -1,4 +1,4 @@
-"""One run of a container: its processes, and what is executed beside them."""
+"""One run of a container: its processes, probes and hooks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .environment import expand
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-OBJECT_STORE = 100_000_000  # bytes; the memory of all pods is one machine's
+OBJECT_STORE = 100_000_000  # bytes; all pods share the memory of one machine
 
 
 class Container:
-    """The processes of one container, in namespaces of their own."""
+    """The processes of one container, in separate namespaces."""
 
     def __init__(
         self, spec: dict, address: str, values: dict[str, str], directory: Path
@@ -30,7 +30,7 @@ class Container:
         self.directory = directory
 
     def start(self, netns: str, mounts: Iterable[str]) -> None:
-        """Runs the container's command, after the shell commands `mounts`."""
+        """Run the shell commands `mounts`, then start the container's command."""
         words = self.spec.get("command", []) + self.spec.get("args", [])
         command = [self._fitted(expand(word, self.values)) for word in words]
         script = " && ".join([*mounts, f"exec {shlex.join(command)}"])
@@ -47,14 +47,17 @@ class Container:
             )
 
     def _fitted(self, word: str) -> str:
-        """`ray start` has to name the pod's address, and not ask a route for it."""
+        """Return the word with the pod's address added to `ray start`.
+
+        Without it, Ray would determine the address from a route.
+        """
         options = f"--node-ip-address={self.address}"
         if "--object-store-memory" not in word:
             options += f" --object-store-memory={OBJECT_STORE}"
         return re.sub(r"\bray start\b", f"ray start {options}", word, count=1)
 
     def port(self, name_or_number: str | int) -> int:
-        """A port, which a probe may call by its name."""
+        """Return a port's number; a probe can specify its name."""
         named = {
             port.get("name"): port["containerPort"]
             for port in self.spec.get("ports", [])
@@ -63,7 +66,7 @@ class Container:
 
     @property
     def first(self) -> int | None:
-        """The id of the container's first process, as this machine counts."""
+        """The PID of the container's first process, in the machine's PID namespace."""
         pid = self.process.pid
         try:
             text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
@@ -72,7 +75,7 @@ class Container:
         return int(text.split()[0]) if text.strip() else None
 
     def execute(self, command: list[str], timeout: float) -> int | None:
-        """What the kubelet's exec gives: an exit status, or None after `timeout`."""
+        """Run a command as the kubelet does; return its exit status, None if late."""
         return self._execute(command, _clock(timeout))
 
     def _execute(self, command: list[str], left: Callable[[], float]) -> int | None:
@@ -96,7 +99,7 @@ class Container:
         return process.returncode
 
     def stop(self, left: Callable[[], float]) -> None:
-        """The hook, SIGTERM and, when no time is left, SIGKILL to all of it."""
+        """Run the hook, then send SIGTERM and, when no time is left, SIGKILL."""
         self._before_stop(left)
         if (first := self.first) is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -104,7 +107,7 @@ class Container:
         while self.process.poll() is None and left() > 0:
             time.sleep(0.1)
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)  # unshare takes the rest along
+            os.killpg(self.process.pid, signal.SIGKILL)  # unshare kills its children
 
     def _before_stop(self, left: Callable[[], float]) -> None:
         hook = self.spec.get("lifecycle", {}).get("preStop", {})
@@ -117,6 +120,6 @@ class Container:
 
 
 def _clock(seconds: float) -> Callable[[], float]:
-    """A function that says how many of the seconds are left."""
+    """Return a function that returns the remaining seconds."""
     end = time.monotonic() + seconds
     return lambda: end - time.monotonic()

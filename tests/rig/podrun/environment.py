@@ -1,4 +1,4 @@
-"""A container's environment variables, and $(NAME) as the kubelet expands it."""
+"""Environment variables of a container, and the kubelet's expansion of $(NAME)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEYED = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
 
 
 def expand(text: str, values: dict[str, str]) -> str:
-    """$(NAME) of a known name becomes its value; $$ is a dollar."""
+    """Replace $(NAME) with the value of a known name, and $$ with a dollar sign."""
 
     def value(match: re.Match[str]) -> str:
         return values.get(match[1], match[0]) if match[1] else "$"
@@ -25,7 +25,7 @@ def expand(text: str, values: dict[str, str]) -> str:
 def environment(
     api: Api, pod: dict, container: dict, defaults: dict[str, str]
 ) -> dict[str, str]:
-    """`defaults` and the container's own; `pod` has the address in its status."""
+    """Return `defaults` and the container's variables; `pod` has its address."""
     values, namespace = dict(defaults), pod["metadata"]["namespace"]
     for source in container.get("envFrom", []):
         values |= _secrets(api, namespace, source["secretRef"]["name"])
@@ -52,7 +52,7 @@ def _secrets(api: Api, namespace: str, name: str) -> dict[str, str]:
 
 
 def field(pod: dict, path: str) -> str:
-    """A field of a pod, as the downward API names it."""
+    """Return a field of a pod, with the downward API's name for it."""
     if keyed := KEYED.fullmatch(path):
         return pod["metadata"].get(keyed[1], {}).get(keyed[2], "")
     value = pod

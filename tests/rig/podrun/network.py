@@ -1,4 +1,4 @@
-"""A pod's network namespace, and the names in it."""
+"""A pod's network namespace, and the host names in it."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ NETNS = Path("/etc/netns")
 
 
 def ip(*words: str) -> str:
-    """What `ip` prints; an error of it is raised."""
+    """Run `ip` and return its output; raise CalledProcessError if it fails."""
     return subprocess.run(
         ["ip", *words], check=True, text=True, capture_output=True
     ).stdout
 
 
 def hosts_of(netns: str) -> Path:
-    """The hosts file of a namespace; iproute2 binds it over /etc/hosts."""
+    """Return a namespace's hosts file, which iproute2 mounts over /etc/hosts."""
     return NETNS / netns / "hosts"
 
 
 @dataclass(frozen=True)
 class Network:
-    """One interface on the rig's bridge, and the hosts file of the rig."""
+    """A pod's network: one interface on the rig's bridge, and the rig's hosts file."""
 
-    rig: str  # the rig's own namespace
+    rig: str  # the rig's namespace
     name: str
     address: str
 
     def up(self) -> None:
-        """Makes the namespace."""
+        """Create the namespace."""
         self._write_etc()
         ip("netns", "add", self.name)
         host = f"v{self.name}"
@@ -52,14 +52,14 @@ class Network:
         etc.mkdir(parents=True, exist_ok=True)
         (etc / "hosts").unlink(missing_ok=True)
         (etc / "hosts").symlink_to(hosts_of(self.rig))  # one file for all pods
-        # A resolver that refuses at once: gRPC's own asks it for an IPv6 address
-        # of every name in the hosts file.
+        # A resolver address without a server fails at once: gRPC's resolver queries it
+        # for an IPv6 address of every name in the hosts file.
         (etc / "resolv.conf").write_text(
             "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n", encoding="utf-8"
         )
 
     def down(self) -> None:
-        """Removes what may be there of it."""
+        """Delete the namespace and its files, if they exist."""
         with contextlib.suppress(subprocess.CalledProcessError):
             ip("netns", "del", self.name)
         for name in ("hosts", "resolv.conf"):
@@ -69,14 +69,14 @@ class Network:
 
 
 class Names:
-    """Every Service's names, for the address of a pod: a DNS of one file."""
+    """A hosts file with the names of all Services, which replaces DNS."""
 
     def __init__(self, netns: str) -> None:
         self.file = hosts_of(netns)
         self.base = self.file.read_text(encoding="utf-8").split("# pods\n")[0]
 
     def write(self, addresses: dict[tuple[str, str], str]) -> None:
-        """{(namespace, service): address}; in place, as the file is bind-mounted."""
+        """Write {(namespace, Service): address} in place: the file is bind-mounted."""
         lines = [_line(*key, address) for key, address in addresses.items()]
         text = self.base + "# pods\n" + "".join(lines)
         if self.file.read_text(encoding="utf-8") == text:

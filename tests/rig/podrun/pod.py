@@ -1,4 +1,4 @@
-"""One pod, from its namespace to its deletion."""
+"""One pod, from the creation of its network namespace to its deletion."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GCS_PORT = 6379
 
 @dataclass(frozen=True)
 class Machine:
-    """What all pods share."""
+    """The properties that all pods share."""
 
     netns: str
     run: Path  # the rig's state
@@ -41,9 +41,9 @@ class Machine:
 
 
 class Pod(threading.Thread):
-    """Runs a pod until somebody deletes it.
+    """A thread that runs a pod until it is deleted.
 
-    Its first container is the pod's: the others begin and end with it.
+    The other containers start and stop with the first one.
     """
 
     def __init__(self, machine: Machine, found: dict, network: Network) -> None:
@@ -59,29 +59,29 @@ class Pod(threading.Thread):
 
     @property
     def address(self) -> str:
-        """Of the pod's network."""
+        """The pod's IP address."""
         return self.network.address
 
     @property
     def path(self) -> str:
-        """Of the pod in the API."""
+        """The pod's path in the API."""
         metadata = self.metadata
         return f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
 
     def end(self, grace: float) -> None:
-        """Asks for the end, at the latest after these seconds."""
+        """Request the end of the pod within `grace` seconds."""
         self.deadline = min(self.deadline, time.monotonic() + grace)
         self.ending.set()
 
     def run(self) -> None:
-        """The thread's: the life of the pod."""
+        """Run the pod, in the thread."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self.network.up()
             self.report(Status("Pending", waiting("ContainerCreating")))
             self.wait_for_head()
             self.live()
-        except Exception as error:  # noqa: BLE001 - one pod's failure is its own
+        except Exception as error:  # noqa: BLE001 - no failure may affect other pods
             print(f"{self.name}: {error!r}", file=sys.stderr, flush=True)
             wrong = waiting("CreateContainerConfigError", str(error))
             self.report(Status("Pending", wrong))
@@ -91,9 +91,9 @@ class Pod(threading.Thread):
             self.machine.api.call("DELETE", f"{self.path}?gracePeriodSeconds=0")
 
     def wait_for_head(self) -> None:
-        """What a worker's init container does: wait for the GCS of its cluster."""
-        cluster = self.labels["ray.io/cluster"]
-        while self.labels[LABEL] != "head" and not self.ending.is_set():
+        """Wait for the GCS of a worker's cluster, as its init container does."""
+        cluster = self.labels.get("ray.io/cluster", "")
+        while self.labels.get(LABEL) == "worker" and not self.ending.is_set():
             with contextlib.suppress(OSError):
                 if address := self.machine.head_address(cluster):
                     socket.create_connection((address, GCS_PORT), 1).close()
@@ -101,7 +101,7 @@ class Pod(threading.Thread):
             self.ending.wait(1)
 
     def live(self) -> None:
-        """Runs the container, again and again unless the pod says otherwise."""
+        """Run the containers, and restart them unless the restart policy is Never."""
         restarts, last_state = 0, {}
         while not self.ending.is_set():
             started = now()
@@ -121,7 +121,7 @@ class Pod(threading.Thread):
             self.ending.wait(back_off)
 
     def run_container(self, restarts: int, last_state: dict) -> int:
-        """Runs it once; its exit status."""
+        """Run the containers once; return the exit status of the first one."""
         main, *others = self.spec["containers"]
         container, started = self.launch(main, self.directory, restarts), now()
         beside = [
@@ -149,7 +149,7 @@ class Pod(threading.Thread):
         return container.process.wait()
 
     def launch(self, spec: dict, directory: Path, restarts: int) -> Container:
-        """A container with a new /tmp: what it wrote there ends with it."""
+        """Start a container with an empty /tmp, which only this run uses."""
         machine, tmp = self.machine, directory / f"tmp.{restarts}"
         tmp.mkdir(parents=True, exist_ok=True)
         port = machine.api.address.rpartition(":")[2]
@@ -172,13 +172,13 @@ class Pod(threading.Thread):
         return container
 
     def time_left(self) -> Callable[[], float]:
-        """The seconds until a container that is stopped now must have ended."""
+        """Return a function for the seconds until a container must have stopped."""
         grace = self.spec.get("terminationGracePeriodSeconds", 30)
         own = time.monotonic() + grace
         return lambda: min(own, self.deadline) - time.monotonic()
 
     def report(self, status: Status) -> None:
-        """Tells the API server what it has not been told."""
+        """Send a new status to the API server."""
         if status == self.reported:
             return
         self.reported = status

@@ -1,4 +1,4 @@
-"""Probes of a container: what is asked, when, and what follows from the answers."""
+"""Probes of a container: their checks, their schedule and their results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Probe:
-    """One probe; without a specification it has passed."""
+    """One probe, which has passed if the container does not specify it."""
 
     def __init__(
         self, spec: dict | None, check: Callable[[dict], bool], *, passed: bool
@@ -28,14 +28,14 @@ class Probe:
         self.failed = False
 
     def step(self) -> None:
-        """Asks, if it is time to."""
+        """Run the check, if it is due."""
         if not self.spec or time.monotonic() < self.due:
             return
         self.due = time.monotonic() + self.spec.get("periodSeconds", 10)
         self.count(self.check(self.spec))
 
     def count(self, good: bool) -> None:
-        """An answer counts when enough of its kind came one after another."""
+        """Count a result, which takes effect after enough equal results in a row."""
         self.streak = self.streak + 1 if good == self.last else 1
         self.last = good
         needed = ("successThreshold", 1) if good else ("failureThreshold", 3)
@@ -44,19 +44,19 @@ class Probe:
 
 
 class Probes:
-    """The three of a container. The other two wait for the startup probe."""
+    """The three probes of a container; the other two wait for the startup probe."""
 
     def __init__(self, container: Container) -> None:
         def probe(name: str, *, passed: bool = False) -> Probe:
             spec = container.spec.get(name)
-            return Probe(spec, lambda spec: answers(container, spec), passed=passed)
+            return Probe(spec, lambda spec: succeeds(container, spec), passed=passed)
 
         self.startup = probe("startupProbe")
         self.readiness = probe("readinessProbe")
         self.liveness = probe("livenessProbe", passed=True)
 
     def step(self) -> None:
-        """Asks those whose time has come."""
+        """Run the checks that are due."""
         if not self.startup.passed:
             self.startup.step()
             return
@@ -65,7 +65,7 @@ class Probes:
 
     @property
     def ready(self) -> bool:
-        """Whether a Service may send requests here."""
+        """Whether a Service may send requests to the container."""
         return self.startup.passed and self.readiness.passed
 
     @property
@@ -74,8 +74,8 @@ class Probes:
         return self.startup.failed or self.liveness.failed
 
 
-def answers(container: Container, spec: dict) -> bool:
-    """Whether what a probe asks for is so, within its timeout."""
+def succeeds(container: Container, spec: dict) -> bool:
+    """Return whether the check of a probe succeeds within its timeout."""
     timeout = spec.get("timeoutSeconds", 1)
     if "exec" in spec:
         return container.execute(spec["exec"]["command"], timeout) == 0
@@ -83,7 +83,7 @@ def answers(container: Container, spec: dict) -> bool:
         return _connects(container, spec["tcpSocket"], timeout)
     if "httpGet" in spec:
         return _gets(container, spec["httpGet"], timeout)
-    raise ValueError(f"a probe that the rig has not: {', '.join(spec)}")
+    raise ValueError(f"the rig does not support this probe: {', '.join(spec)}")
 
 
 def _connects(container: Container, spec: dict, timeout: float) -> bool:

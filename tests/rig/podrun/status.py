@@ -1,4 +1,4 @@
-"""A pod's status as a kubelet writes it."""
+"""The status of a pod, as a kubelet writes it."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from .network import GATEWAY
 
 
 def now() -> str:
-    """The time, as Kubernetes writes it."""
+    """Return the current time in Kubernetes' format."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def terminated(code: int, started: str) -> dict:
-    """The state of a container that has ended."""
+    """Return the state of a container that has exited."""
     reason = "Completed" if code == 0 else "Error"
     times = {"startedAt": started, "finishedAt": now()}
     return {"terminated": {"exitCode": code, "reason": reason, **times}}
 
 
 def waiting(reason: str, message: str = "") -> dict:
-    """The state of a container that does not run."""
+    """Return the state of a container that is not running."""
     return {"waiting": {"reason": reason, "message": message}}
 
 
 @dataclass(frozen=True)
 class Status:
-    """What changes about a pod: two equal ones need not be told twice."""
+    """The variable part of a pod's status; an equal one is not sent again."""
 
     phase: str
     state: dict
@@ -37,7 +37,7 @@ class Status:
     last_state: dict = field(default_factory=dict)
 
     def of(self, spec: dict, address: str, created: str) -> dict:
-        """The whole status of a pod with this specification."""
+        """Return the complete status of a pod with this specification."""
         ready = str(self.ready)
         conditions = {
             "PodScheduled": "True",

@@ -1,8 +1,8 @@
-"""What a container sees of the machine's files: shell commands that mount it.
+"""Shell commands that mount a container's volumes.
 
-They run in the container's own mount namespace, so nothing is left of a mount
-when it ends. /tmp, /mnt, /run and /dev/shm are the container's own; elsewhere a
-volume needs a folder that the machine has, as none may be left there.
+They run in the container's mount namespace, so no mount remains when the container
+exits. Every container has a separate /tmp, /mnt, /run and /dev/shm. Elsewhere, a volume
+requires an existing folder on the machine, because podrun must not leave new folders.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ QUANTITY = re.compile(r"(\d+)([KMG])i")
 
 
 class Unusable(ValueError):
-    """A volume that this machine cannot give."""
+    """The error for a volume that the rig does not support."""
 
 
 class Volumes:
-    """A pod's volumes; those that live as long as it does are below `directory`."""
+    """The volumes of a pod; those with its lifetime are below `directory`."""
 
     def __init__(self, api: Api, pod: dict, directory: Path) -> None:
         self.api, self.pod, self.directory = api, pod, directory
@@ -39,21 +39,23 @@ class Volumes:
         self.volumes = {each["name"]: each for each in pod["spec"].get("volumes", [])}
 
     def folders(self) -> list[Path]:
-        """Those of the machine that the pod names."""
+        """Return the folders of the machine that the pod mounts."""
         found = [
             each["hostPath"] for each in self.volumes.values() if "hostPath" in each
         ]
         return [Path(each["path"]) for each in found]
 
     def commands(self, container: dict, values: dict[str, str]) -> Iterator[str]:
-        """For one container; `values`: its environment."""
+        """Yield the commands for one container with the environment `values`."""
         yield "mount -t tmpfs none /mnt"
         yield "mount -t tmpfs none /run"
-        yield f"mount -t tmpfs -o size=64m none {SHARED_MEMORY}"  # containerd's
+        # containerd's default size.
+        yield f"mount -t tmpfs -o size=64m none {SHARED_MEMORY}"
         mounts = sorted(
             container.get("volumeMounts", []), key=lambda mount: mount["mountPath"]
         )
-        targets = [Path(mount["mountPath"]).resolve() for mount in mounts]  # /var/run
+        # /var/run is a link to /run.
+        targets = [Path(mount["mountPath"]).resolve() for mount in mounts]
         for mount, target in zip(mounts, targets, strict=True):
             _check(target, [*OWN, *targets])
             yield from self._mount(mount, target, values)
@@ -82,7 +84,9 @@ class Volumes:
             return self._claimed(claim["claimName"])
         if projected := volume.get("projected"):
             return self._projected(volume["name"], projected["sources"])
-        raise Unusable(f"volume {volume['name']!r} is of a kind that the rig has not")
+        raise Unusable(
+            f"the rig does not support the kind of volume {volume['name']!r}"
+        )
 
     def _claimed(self, name: str) -> Path:
         place = f"/api/v1/namespaces/{self.namespace}/persistentvolumeclaims/{name}"
@@ -90,7 +94,7 @@ class Volumes:
         bound = claim["spec"].get("volumeName")
         volume = bound and self.api.call("GET", f"/api/v1/persistentvolumes/{bound}")
         if not volume:
-            raise Unusable(f"claim {name!r} has no volume")
+            raise Unusable(f"claim {name!r} is not bound to a volume")
         return Path(volume["spec"]["hostPath"]["path"])
 
     def _projected(self, name: str, sources: list[dict]) -> Path:
@@ -102,7 +106,7 @@ class Volumes:
         return folder
 
     def _files(self, source: dict) -> Iterator[tuple[str, str]]:
-        """What one source gives; a token is not renewed, as no pod gets old here."""
+        """Yield (path, text) of a source; pods are too short-lived to renew tokens."""
         if token := source.get("serviceAccountToken"):
             yield token["path"], self._token()
         if wanted := source.get("configMap"):
@@ -123,12 +127,12 @@ class Volumes:
         }
         answer = self.api.call("POST", place, body)
         if not answer:
-            raise Unusable(f"there is no service account {account!r}")
+            raise Unusable(f"service account {account!r} not found")
         return answer["status"]["token"]
 
 
 def own_tmp(folder: Path, kept: Iterable[Path]) -> Iterator[str]:
-    """`folder` as /tmp, and what is `kept` of the machine's at its old place."""
+    """Yield commands that mount `folder` as /tmp and keep the paths in `kept`."""
     for path in kept:
         if path.is_relative_to(TMP):
             source = shlex.quote(str(path))
@@ -139,14 +143,17 @@ def own_tmp(folder: Path, kept: Iterable[Path]) -> Iterator[str]:
 
 
 def kept_for(run: Path, programs: Path) -> list[Path]:
-    """What a container needs of the machine: the rig's state, and its Python."""
+    """Return the machine's paths that a container needs: the rig's state and Python."""
     return [run, programs.parent, Path(sys.prefix), Path(sys.base_prefix)]
 
 
 def _check(target: Path, places: list[Path]) -> None:
     inside = any(place in target.parents for place in places)
     if not inside and not target.is_dir():
-        raise Unusable(f"the rig can mount below /mnt and /tmp, not at {target}")
+        raise Unusable(
+            f"the rig can mount volumes below {', '.join(map(str, OWN))}, or on an"
+            f" existing folder, but not at {target}"
+        )
 
 
 def _size(empty: dict) -> str:

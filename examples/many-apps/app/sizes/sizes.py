@@ -1,4 +1,4 @@
-"""One team's application: sizes in words, by an old release of humanize."""
+"""One team's application, which formats sizes with an old release of humanize."""
 
 import os
 
@@ -9,13 +9,13 @@ from starlette.requests import Request
 
 @serve.deployment(ray_actor_options={"num_cpus": 0.25})
 class Sizes:
-    """Says a number of bytes as people do."""
+    """A formatter of sizes in bytes."""
 
     def __init__(self) -> None:
         self.binary = os.environ["SIZES_UNITS"] == "binary"
 
     def __call__(self, request: Request) -> dict[str, str]:
-        """`?bytes=1000000` is 976.6 KiB or 1.0 MB, as the environment says."""
+        """Return `?bytes=1000000` as 976.6 KiB or 1.0 MB, depending on SIZES_UNITS."""
         size = int(request.query_params["bytes"])
         return {
             "text": humanize.naturalsize(size, binary=self.binary),

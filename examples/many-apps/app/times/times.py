@@ -1,4 +1,4 @@
-"""Another team's application: times in words, by a newer release of humanize."""
+"""Another team's application: it formats durations with a newer humanize release."""
 
 import os
 
@@ -9,14 +9,14 @@ from starlette.requests import Request
 
 @serve.deployment(ray_actor_options={"num_cpus": 0.25})
 class Times:
-    """Says a number of seconds as people do."""
+    """A formatter of durations in seconds."""
 
     def __init__(self) -> None:
         self.language = os.environ["TIMES_LANGUAGE"]
 
     def __call__(self, request: Request) -> dict[str, str]:
-        """`?seconds=7200` is 2 hours, in the language of the environment."""
-        humanize.activate(self.language)  # per thread, and each request has its own
+        """Return `?seconds=7200` as 2 hours, in the language of TIMES_LANGUAGE."""
+        humanize.activate(self.language)  # per thread; each request has its own thread
         seconds = int(request.query_params["seconds"])
         return {
             "text": humanize.naturaldelta(seconds),

@@ -1,0 +1,102 @@
+"""The options that several commands share, and those of `deploy`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Stack = Annotated[
+    str,
+    typer.Option(
+        "-s",
+        "--stack",
+        envvar="RAYLIFT_STACK",
+        metavar="STACK",
+        help="Name of the stack.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Yes = Annotated[bool, typer.Option("-y", "--yes", help="Skip the confirmation prompt.")]
+Restart = Annotated[
+    bool,
+    typer.Option(
+        "--restart", help="Allow changes that restart or replace the cluster."
+    ),
+]
+PreviewRestart = Annotated[
+    bool,
+    typer.Option(
+        "--restart", help="Include changes that restart or replace the cluster."
+    ),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        "--timeout", min=1, metavar="SECONDS", help="Maximum time to wait, in seconds."
+    ),
+]
+
+# Options of `deploy`
+
+ConfigSource = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="Serve config file or module:app."),
+]
+Name = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="Name of the application. Requires module:app.",
+    ),
+]
+RoutePrefix = Annotated[
+    str | None,
+    typer.Option(
+        "--route-prefix",
+        metavar="ROUTE",
+        help="Route prefix. Requires module:app.",
+    ),
+]
+Values = Annotated[
+    Path | None,
+    typer.Option(
+        "--values",
+        metavar="FILE",
+        help="Values file that overrides the Serve config.",
+    ),
+]
+Prune = Annotated[
+    bool,
+    typer.Option("--prune", help="Delete applications that are not in the file."),
+]
+Canary = Annotated[
+    str | None,
+    typer.Option(
+        "--canary",
+        metavar="PERCENTS",
+        help="Shift traffic to the new version in these steps, in percent,"
+        " such as 5,25,50,100.",
+    ),
+]
+BlueGreen = Annotated[
+    bool,
+    typer.Option("--blue-green", help="Shift all traffic at once, like --canary 100."),
+]
+Step = Annotated[
+    str,
+    typer.Option(
+        "--step",
+        metavar="DURATION",
+        help="Duration of each canary step, such as 60s or 5m.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show the changes without applying them.")
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("-v", "--verbose", help="Show messages from Ray in full."),
+]

@@ -1,0 +1,2 @@
+from raylift.program import main
+main()

@@ -1,0 +1,1 @@
+"""Stack files: shared models, loading, and the JSON Schema."""

@@ -1,0 +1,181 @@
+"""Parts shared by the pod templates of the Ray head and the Ray workers.
+
+They include security contexts, resources, environment variables, node selectors and
+tolerations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pulumi import Input
+
+    from raylift.infra.kubernetes.object_scope import ObjectScope
+    from raylift.infra.kubernetes.ray_config import Ray, Toleration
+    from raylift.infra.kubernetes.worker_groups import Taint
+
+_MIB = 1 << 20
+_USER = 1000  # the user `ray` in the rayproject/ray images
+# Time for endpoints to stop sending requests to a terminating pod. Ray receives the
+# signal to stop only after it.
+LEAVE_SECONDS = 10
+_GRACE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Storage for the state of the GCS: a claim, Redis, or memory if both are None.
+
+    `claim` is the name of a PersistentVolumeClaim, `redis` KubeRay's
+    `gcsFaultToleranceOptions`; its values may be Outputs.
+    """
+
+    claim: Input[str] | None = None
+    redis: Mapping[str, Any] | None = None
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether the state survives a restart of the head."""
+        return self.claim is not None or self.redis is not None
+
+
+@dataclass(frozen=True, slots=True)
+class PodSettings:
+    """Settings that apply to every pod of a stack.
+
+    `secret` is the name of the Secret whose keys become environment variables.
+    """
+
+    scope: ObjectScope
+    ray: Ray
+    storage: Storage = Storage()
+    secret: Input[str] | None = None
+
+
+def pod_spec(
+    settings: PodSettings,
+    container: Mapping[str, Any],
+    volumes: Sequence[Mapping[str, Any]],
+    *,
+    role: str,
+) -> dict[str, Any]:
+    """Return the spec of a pod with one container.
+
+    `role` is the suffix of the service account.
+    """
+    secrets = [{"name": name} for name in settings.ray.image_pull_secrets]
+    return {
+        "serviceAccountName": f"{settings.scope.stack}-{role}",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "Never",  # required by the autoscaler v2
+        "terminationGracePeriodSeconds": _GRACE_SECONDS,
+        "securityContext": {
+            "fsGroup": _USER,
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        **({"imagePullSecrets": secrets} if secrets else {}),
+        "containers": [container],
+        "volumes": volumes,
+    }
+
+
+def image_of(ray: Ray, *, gpu: bool) -> str:
+    """Return the image of a pod: the configured one, or Ray's image for its version.
+
+    With `gpu`, Ray's image is the variant with CUDA.
+    """
+    return ray.image or f"rayproject/ray:{ray.version}-py311{'-gpu' if gpu else ''}"
+
+
+def environment(
+    variables: Mapping[str, str], secret: Input[str] | None
+) -> dict[str, Any]:
+    """Return `env` and `envFrom` of a container, each only if it is not empty."""
+    env = [{"name": name, "value": value} for name, value in variables.items()]
+    fields: dict[str, Any] = {"env": env} if env else {}
+    if secret is not None:
+        fields["envFrom"] = [{"secretRef": {"name": secret}}]
+    return fields
+
+
+def security_context() -> dict[str, Any]:
+    """Return the security context of a container without privileges."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "runAsUser": _USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def ports(numbers: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return the ports of a container from their numbers by name."""
+    return [{"name": name, "containerPort": port} for name, port in numbers.items()]
+
+
+def resources(amounts: Mapping[str, str]) -> dict[str, Any]:
+    """Return equal requests and limits.
+
+    The scheduler uses the requests and Ray the limits; they must be equal.
+    """
+    return {"requests": dict(amounts), "limits": dict(amounts)}
+
+
+def cpu_quantity(cpus: float) -> str:
+    """Return a number of CPUs as a Kubernetes quantity: `4` or `500m`."""
+    return f"{cpus:g}" if cpus == int(cpus) else f"{int(cpus * 1000)}m"
+
+
+def byte_quantity(size: int) -> str:
+    """Return a number of bytes, rounded down to MiB, as Kubernetes writes it.
+
+    KubeRay 1.7 writes a RayService in this form. A different spelling of the same size
+    would look like a change.
+    """
+    number, units = size // _MIB, ["Mi", "Gi", "Ti"]
+    while number and number % 1024 == 0 and len(units) > 1:
+        number, units = number // 1024, units[1:]
+    return f"{number}{units[0]}"
+
+
+def scheduling(
+    node_selector: Mapping[str, str], tolerations: Sequence[Taint | Toleration]
+) -> dict[str, Any]:
+    """Return the fields of a pod spec that select its nodes, unless they are empty."""
+    fields = {
+        "nodeSelector": dict(node_selector),
+        "tolerations": [_toleration(taint) for taint in tolerations],
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def same_node_as(pod_labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return an affinity for the node of the pods that have these labels.
+
+    Pods that mount the same volume need it, because a volume can be attached to only
+    one node at a time. The first pod can run anywhere: Kubernetes ignores a required
+    affinity term that no other pod matches if the new pod matches it.
+    """
+    term = {
+        "labelSelector": {"matchLabels": dict(pod_labels)},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    return {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+
+
+def _toleration(taint: Taint | Toleration) -> dict[str, str]:
+    toleration = {"key": taint.key}
+    toleration["operator"] = "Exists" if taint.value is None else "Equal"
+    if taint.value is not None:
+        toleration["value"] = taint.value
+    if taint.effect is not None:
+        toleration["effect"] = taint.effect
+    return toleration

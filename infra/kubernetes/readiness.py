@@ -1,0 +1,194 @@
+"""Readiness of a Ray service after `up`, and the updates that KubeRay omits.
+
+A Ray service is ready when the head of its newest Ray cluster responds.
+
+KubeRay 1.6 creates another cluster for most changes to `rayClusterConfig`. It does not
+apply changes to `minReplicas` and `maxReplicas` to a running cluster. While
+`serveConfigV2` is missing, it does neither, because Serve rejects its requests.
+Source: ray-operator/controllers/ray/rayservice_controller.go.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from raylift.errors import FailedPrecondition, Unreachable
+from raylift.ray_service_client import RayServiceClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from raylift.kube_api import Api
+
+_SECONDS = 900.0
+_POLL_SECONDS = 1.0
+_TRIES = 10
+_BOUNDS = ("minReplicas", "maxReplicas")
+
+
+@dataclass(frozen=True, slots=True)
+class RayServiceState:
+    """A snapshot of a Ray service: its configuration and its newest cluster.
+
+    `config` contains only the fields whose change creates another cluster. `cluster` is
+    the name and generation of a RayCluster. Both are None if missing.
+    """
+
+    config: dict[str, Any] | None
+    cluster: tuple[str, int] | None
+
+
+class RayServiceWatch:
+    """The Ray service of a stack, observed through the API server."""
+
+    def __init__(self, api: Api, namespace: str, stack: str) -> None:
+        self._api = api
+        self._ray = RayServiceClient(api, namespace, stack)
+
+    def look(self) -> RayServiceState:
+        """Return the current state of the Ray service."""
+        service, ray = self._ray.get(), self._ray.cluster()
+        config = _replacing(service["spec"]["rayClusterConfig"]) if service else None
+        return RayServiceState(config, _identity(ray))
+
+    def wait(self, before: RayServiceState, *, say: Callable[[str], None]) -> None:
+        """Wait until the head of the required cluster responds.
+
+        `before` is the state before any change by Pulumi.
+
+        Raises:
+            FailedPrecondition: The head pod can never start (the error has the reason),
+                or the RayService was deleted.
+            PermissionDenied: The API server refuses a request.
+            Unreachable: The head did not respond within 15 minutes.
+        """
+        if self._ray.get() is None:
+            stack = self._ray.stack
+            raise FailedPrecondition(
+                f"RayService '{stack}' was deleted, but Pulumi's state contains it",
+                hint=f"run `pulumi refresh -s {stack}`, then the same command again",
+            )
+        _retry(self._set_empty_config)
+        changed = before.config is not None and self.look().config != before.config
+        self._wait_for_head(before.cluster if changed else None, say)
+        _retry(self._apply_bounds)
+
+    def _wait_for_head(
+        self, outdated: tuple[str, int] | None, say: Callable[[str], None]
+    ) -> None:
+        deadline, last = time.monotonic() + _SECONDS, ""
+        while waiting := self._waiting_for(outdated):
+            if waiting != last:
+                say(waiting)
+                last = waiting
+            if time.monotonic() > deadline:
+                raise Unreachable(
+                    f"the stack is not ready after {_SECONDS:.0f} s: {waiting}",
+                    hint="run the same command again",
+                )
+            time.sleep(_POLL_SECONDS)
+
+    # --- updates that KubeRay omits
+
+    def _set_empty_config(self) -> bool:
+        """Set `serveConfigV2` to no applications, unless it is set."""
+        service = self._ray.get()
+        if service is None or service["spec"].get("serveConfigV2") is not None:
+            return True
+        version = service["metadata"]["resourceVersion"]
+        return self._ray.set_serve_config("applications: []\n", version=version)
+
+    def _apply_bounds(self) -> bool:
+        """Copy the bounds of worker groups from the RayService to its RayCluster."""
+        service, ray = self._ray.get(), self._ray.cluster()
+        if service is None or ray is None:
+            return True
+        bounds = _bounds(service["spec"]["rayClusterConfig"])
+        current = ray["spec"].get("workerGroupSpecs") or []
+        groups = [group | bounds.get(group["groupName"], {}) for group in current]
+        if groups == current:
+            return True
+        path = f"{self._ray.ray}/rayclusters/{ray['metadata']['name']}"
+        version = ray["metadata"]["resourceVersion"]
+        body = {
+            "metadata": {"resourceVersion": version},
+            "spec": {"workerGroupSpecs": groups},
+        }
+        return bool(self._api.patch(path, body, "merge-patch+json"))
+
+    # --- readiness
+
+    def _waiting_for(self, outdated: tuple[str, int] | None) -> str:
+        """Return what the head waits for, or "" if it responds.
+
+        `outdated` is a cluster that KubeRay is going to replace.
+        """
+        try:
+            return self._missing(outdated)
+        except Unreachable as error:  # a control plane node may be restarting
+            return str(error)
+
+    def _missing(self, outdated: tuple[str, int] | None) -> str:
+        ray = self._ray.cluster()
+        if ray is None or _identity(ray) == outdated:
+            return "waiting for KubeRay to create the Ray cluster"
+        name = ray["metadata"]["name"]
+        conditions = ray.get("status", {}).get("conditions") or []
+        ready = [c["status"] for c in conditions if c["type"] == "HeadPodReady"]
+        if ready != ["True"]:
+            return f"waiting for the head of {name}{self._trouble(name)}"
+        head = self._ray.head_of(name)
+        if head and self._ray.request_dashboard(head, "GET", "/api/version").is_success:
+            return ""
+        return "waiting for Ray's dashboard"
+
+    def _trouble(self, name: str) -> str:
+        """Return why the head's pod is not running, as Kubernetes reports it.
+
+        Raises:
+            FailedPrecondition: The pod can never start.
+        """
+        for trouble in self._ray.troubles(name, "head"):
+            if trouble.is_permanent:
+                raise FailedPrecondition(f"the head cannot start: {trouble.text}")
+            return f": {trouble.text}"
+        return ""
+
+
+def _retry(change: Callable[[], bool]) -> None:
+    """Retry a change until it does not conflict with a concurrent change by KubeRay."""
+    for _ in range(_TRIES):
+        if change():
+            return
+        time.sleep(_POLL_SECONDS)
+    raise Unreachable(
+        f"cannot update the RayService: KubeRay changed it concurrently {_TRIES} times",
+        hint="run the same command again",
+    )
+
+
+def _identity(ray: dict[str, Any] | None) -> tuple[str, int] | None:
+    return (ray["metadata"]["name"], ray["metadata"]["generation"]) if ray else None
+
+
+def _bounds(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    groups = config.get("workerGroupSpecs") or ()
+    return {g["groupName"]: {k: g[k] for k in _BOUNDS if k in g} for g in groups}
+
+
+def _replacing(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields whose change creates another cluster.
+
+    They exclude bounds and tolerations.
+    """
+    config = copy.deepcopy(config)
+    groups = config.get("workerGroupSpecs") or []
+    for group in groups:
+        for key in ("replicas", *_BOUNDS):
+            group.pop(key, None)
+    for part in (config["headGroupSpec"], *groups):
+        part["template"]["spec"].pop("tolerations", None)
+    return config

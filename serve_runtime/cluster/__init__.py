@@ -1,0 +1,1 @@
+"""A Ray cluster as a deployment target: desired state, releases and locks."""

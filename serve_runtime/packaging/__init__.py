@@ -1,0 +1,1 @@
+"""Code packages: deterministic, content-addressed zips without secrets."""

@@ -1,1 +1,0 @@
-"""A directory → a deterministic zip, content-addressed, with nothing leaked."""

@@ -1,0 +1,1 @@
+"""Access to Ray: its REST API, data plane and metrics."""

@@ -1,0 +1,1 @@
+"""Serve configs: schema, source code, and splitters."""

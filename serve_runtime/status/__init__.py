@@ -1,0 +1,1 @@
+"""The status of a cluster: applications, capacity, diagnosis and logs."""

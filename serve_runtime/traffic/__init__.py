@@ -1,1 +1,0 @@
-"""Traffic between applications: a splitter that runs in Ray, and who steers it."""
