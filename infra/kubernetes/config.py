@@ -6,11 +6,8 @@ from typing import Annotated, Literal
 
 from raylift.infra.config.base import Section
 from raylift.infra.config.types import Bytes, Host, Labels, Name, Resources
-from raylift.infra.kubernetes.ray_config import (
-    InCluster,
-    RayOnKubernetes,
-    Toleration,
-)
+from raylift.infra.kubernetes.pod_config import Toleration
+from raylift.infra.kubernetes.ray_config import InCluster, RayOnKubernetes
 from raylift.infra.kubernetes.types import Auto, Bucket, Count, ObjectName, SubjectName
 from raylift.strict_model import Positive
 

@@ -16,6 +16,8 @@ from raylift.infra.kubernetes.pod_template import (
     same_node_as,
     scheduling,
     security_context,
+    user_mounts,
+    user_volumes,
 )
 from raylift.ray_service_client import (
     DASHBOARD_PORT,
@@ -46,7 +48,7 @@ _TOKEN_SECONDS = 3600  # the kubelet renews the token before it expires
 def head_group(settings: PodSettings) -> dict[str, Any]:
     """Return `headGroupSpec`."""
     scope, claim = settings.scope, settings.storage.claim
-    volumes = [_credentials()]
+    volumes = [_credentials(), *user_volumes(settings.ray)]
     if claim is not None:
         volumes.append({"name": "gcs", "persistentVolumeClaim": {"claimName": claim}})
     spec = pod_spec(settings, _container(settings), volumes, role="head")
@@ -80,7 +82,14 @@ def _container(settings: PodSettings) -> dict[str, Any]:
     variables = dict(settings.ray.env)
     if claim is not None:
         variables |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": _GCS}
-    container = {
+    mounts = user_mounts(settings.ray)
+    if claim is not None:
+        # One directory per cluster: a new cluster must not load the state of an old
+        # one.
+        mounts.append(
+            {"name": "gcs", "mountPath": _GCS, "subPathExpr": "$(RAY_CLUSTER_NAME)"}
+        )
+    return {
         "name": "ray-head",
         "image": image_of(settings.ray, gpu=False),
         "imagePullPolicy": "IfNotPresent",
@@ -89,15 +98,9 @@ def _container(settings: PodSettings) -> dict[str, Any]:
             {"cpu": cpu_quantity(head.num_cpus), "memory": byte_quantity(head.memory)}
         ),
         "securityContext": security_context(),
-        **environment(variables, settings.secret),
+        **({"volumeMounts": mounts} if mounts else {}),
+        **environment(settings, variables),
     }
-    if claim is not None:
-        # One directory per cluster: a new cluster must not load the state of an old
-        # one.
-        container["volumeMounts"] = [
-            {"name": "gcs", "mountPath": _GCS, "subPathExpr": "$(RAY_CLUSTER_NAME)"}
-        ]
-    return container
 
 
 def _credentials() -> dict[str, Any]:

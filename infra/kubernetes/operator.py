@@ -46,6 +46,8 @@ def _chart_values(ray: Ray) -> dict[str, Any]:
     values: dict[str, Any] = {
         "resources": {"requests": {**limits, "cpu": "100m"}, "limits": limits}
     }
+    if ray.image_registry:
+        values["image"] = {"repository": f"{ray.image_registry}/kuberay/operator"}
     # Replaces the chart's list; other gates keep the default of the operator.
     if ray.operator.feature_gates:
         values["featureGates"] = [

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pulumi import Input
 
     from raylift.infra.kubernetes.object_scope import ObjectScope
-    from raylift.infra.kubernetes.ray_config import Ray, Toleration
+    from raylift.infra.kubernetes.pod_config import Toleration, Volume
+    from raylift.infra.kubernetes.ray_config import Ray
     from raylift.infra.kubernetes.worker_groups import Taint
 
 _MIB = 1 << 20
@@ -68,6 +69,7 @@ def pod_spec(
     `role` is the suffix of the service account.
     """
     secrets = [{"name": name} for name in settings.ray.image_pull_secrets]
+    priority = settings.ray.priority_class_name
     return {
         "serviceAccountName": f"{settings.scope.stack}-{role}",
         "automountServiceAccountToken": False,
@@ -81,9 +83,38 @@ def pod_spec(
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         **({"imagePullSecrets": secrets} if secrets else {}),
+        **({"priorityClassName": priority} if priority else {}),
         "containers": [container],
         "volumes": volumes,
     }
+
+
+def user_volumes(ray: Ray) -> list[dict[str, Any]]:
+    """Return the volumes of the stack file, as a pod spec has them."""
+    return [{"name": _volume_name(each), **_source(each)} for each in ray.volumes]
+
+
+def user_mounts(ray: Ray) -> list[dict[str, Any]]:
+    """Return the mounts of the stack file's volumes, as a container has them."""
+    return [
+        {"name": _volume_name(each), "mountPath": each.mount_path}
+        | ({"readOnly": True} if each.read_only else {})
+        for each in ray.volumes
+    ]
+
+
+def _volume_name(volume: Volume) -> str:
+    return f"user-{volume.name}"  # differs from every name that KubeRay or raylift uses
+
+
+def _source(volume: Volume) -> dict[str, Any]:
+    if volume.persistent_volume_claim:
+        return {"persistentVolumeClaim": {"claimName": volume.persistent_volume_claim}}
+    if volume.config_map:
+        return {"configMap": {"name": volume.config_map}}
+    if volume.secret:
+        return {"secret": {"secretName": volume.secret}}
+    return {"emptyDir": {"sizeLimit": byte_quantity(volume.empty_dir or 0)}}
 
 
 def image_of(ray: Ray, *, gpu: bool) -> str:
@@ -91,18 +122,27 @@ def image_of(ray: Ray, *, gpu: bool) -> str:
 
     With `gpu`, Ray's image is the variant with CUDA.
     """
-    return ray.image or f"rayproject/ray:{ray.version}-py311{'-gpu' if gpu else ''}"
+    image = f"rayproject/ray:{ray.version}-py311{'-gpu' if gpu else ''}"
+    return ray.image or (
+        f"{ray.image_registry}/{image}" if ray.image_registry else image
+    )
 
 
-def environment(
-    variables: Mapping[str, str], secret: Input[str] | None
-) -> dict[str, Any]:
-    """Return `env` and `envFrom` of a container, each only if it is not empty."""
+def environment(settings: PodSettings, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return `env` and `envFrom` of a container, each only if it is not empty.
+
+    If several objects in `envFrom` have the same key, the last one takes precedence.
+    """
+    sources: list[dict[str, Any]] = [
+        {"configMapRef": {"name": source.config_map}}
+        if source.config_map
+        else {"secretRef": {"name": source.secret}}
+        for source in settings.ray.env_from
+    ]
+    if settings.secret is not None:
+        sources.append({"secretRef": {"name": settings.secret}})
     env = [{"name": name, "value": value} for name, value in variables.items()]
-    fields: dict[str, Any] = {"env": env} if env else {}
-    if secret is not None:
-        fields["envFrom"] = [{"secretRef": {"name": secret}}]
-    return fields
+    return {k: v for k, v in (("env", env), ("envFrom", sources)) if v}
 
 
 def security_context() -> dict[str, Any]:
@@ -132,6 +172,11 @@ def resources(amounts: Mapping[str, str]) -> dict[str, Any]:
 def cpu_quantity(cpus: float) -> str:
     """Return a number of CPUs as a Kubernetes quantity: `4` or `500m`."""
     return f"{cpus:g}" if cpus == int(cpus) else f"{int(cpus * 1000)}m"
+
+
+def quantity(amount: int) -> str:
+    """Return a count, or a number of bytes, as Kubernetes writes it."""
+    return byte_quantity(amount) if amount and amount % _MIB == 0 else str(amount)
 
 
 def byte_quantity(size: int) -> str:

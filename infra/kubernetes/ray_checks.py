@@ -30,6 +30,8 @@ _STORAGE_KEYS = {
     "elasticache": ("nodeType", "replicas", "multiAz"),
 }
 
+_VOLUME_SOURCES = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
+
 
 class Sized(Protocol):
     """A node group with a range of sizes."""
@@ -110,6 +112,29 @@ def check_worker_group_names(ray: Ray) -> Iterator[Finding]:
     yield from check_unique_names(ray.worker_groups or (), ("ray", "workerGroups"))
 
 
+def check_environment_sources(ray: Ray) -> Iterator[Finding]:
+    """Check that each source of environment variables is one object."""
+    for index, source in enumerate(ray.env_from):
+        if bool(source.config_map) == bool(source.secret):
+            text = "requires either configMap or secret"
+            yield Finding(("ray", "envFrom", index), text)
+
+
+def check_volumes(ray: Ray) -> Iterator[Finding]:
+    """Check that volumes have unique names and paths, and one source each."""
+    path = ("ray", "volumes")
+    yield from check_unique_names(ray.volumes, path)
+    mounted: set[str] = set()
+    for index, volume in enumerate(ray.volumes):
+        if len(set(changed_keys(volume)) & _VOLUME_SOURCES) != 1:
+            text = f"requires exactly one of {', '.join(sorted(_VOLUME_SOURCES))}"
+            yield Finding((*path, index), text)
+        if volume.mount_path in mounted:
+            text = f"must be unique; '{volume.mount_path}' is already used"
+            yield Finding((*path, index, "mountPath"), text)
+        mounted.add(volume.mount_path)
+
+
 def check_network_policy(network_policy: NetworkPolicy) -> Iterator[Finding]:
     """Check that the dashboard is not open to the internet."""
     if any(map(is_world, network_policy.api_server_cidrs or ())):
@@ -165,6 +190,8 @@ RAY_CHECKS = (
     check_environment,
     check_image,
     check_worker_group_names,
+    check_environment_sources,
+    check_volumes,
     check_network_policy,
     check_namespace,
     check_rocksdb,

@@ -8,13 +8,20 @@ from pydantic import AfterValidator, Field
 
 from raylift.infra.config.base import Section, StackConfig
 from raylift.infra.config.types import Bytes, Env, Labels, Name, Seconds, variables
+from raylift.infra.kubernetes.pod_config import (
+    EnvSource,
+    Toleration,
+    TopologySpread,
+    Volume,
+)
 from raylift.infra.kubernetes.types import (
     Auto,
     Cidr,
     Count,
+    ExtraResources,
     FeatureGateName,
-    LabelKey,
-    LabelValue,
+    ObjectName,
+    Registry,
     Secret,
     Version,
 )
@@ -23,19 +30,6 @@ from raylift.strict_model import Positive
 RAY_VERSION = "2.60.0"
 # The newest tested operator; authOptions requires 1.5.1.
 OPERATOR_VERSION = "1.6.1"
-
-
-class Toleration(Section):
-    """A taint that pods tolerate."""
-
-    key: LabelKey
-    """Key of the taint, such as `nvidia.com/gpu`."""
-
-    value: LabelValue | None = None
-    """Value of the taint. By default, every value is tolerated."""
-
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """Effect of the taint. By default, every effect is tolerated."""
 
 
 class WorkerGroup(Section):
@@ -83,6 +77,15 @@ class WorkerGroup(Section):
 
     Defaults to `ray.autoscaling.idleTimeout`.
     """
+
+    extra_resources: ExtraResources = {}
+    """Resources of each pod other than CPUs, memory and GPUs.
+
+    A count or a size, such as `{rdma/hca: 1, ephemeral-storage: 100Gi}`.
+    """
+
+    topology_spread: list[TopologySpread] = []
+    """Rules that spread the workers over nodes or zones."""
 
 
 class FeatureGate(Section):
@@ -155,8 +158,17 @@ class Ray(Section):
     Defaults to `rayproject/ray` of that version, with CUDA for workers with GPUs.
     """
 
+    image_registry: Registry | None = None
+    """Registry that mirrors the default images, such as `registry.example.com/mirror`.
+
+    It must contain `rayproject/ray` and, to install the operator, `kuberay/operator`.
+    """
+
     image_pull_secrets: list[str] = []
     """Secrets in the namespace of the stack that hold registry credentials."""
+
+    priority_class_name: ObjectName | None = None
+    """PriorityClass of every pod."""
 
     operator: Operator = Operator()
     """The KubeRay operator."""
@@ -183,6 +195,15 @@ class Ray(Section):
 
     Encrypt each with `pulumi config set --secret --path`.
     """
+
+    env_from: list[EnvSource] = []
+    """ConfigMaps and Secrets whose keys become environment variables of every pod.
+
+    `env` and `secretEnv` take precedence.
+    """
+
+    volumes: list[Volume] = []
+    """Volumes of every Ray pod, for models and caches."""
 
 
 class SecretKey(Section):

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 
+from raylift.infra.config.types import Bytes
 from raylift.infra.kubernetes.validators import (
     bucket,
     cidr,
+    extra_resources,
     feature_gate,
     label_key,
     label_value,
+    mount_path,
     object_name,
+    registry,
     subject_name,
     version,
 )
@@ -71,4 +75,7 @@ ObjectName = Annotated[str, AfterValidator(object_name)]
 SubjectName = Annotated[str, AfterValidator(subject_name)]
 LabelKey = Annotated[str, AfterValidator(label_key)]
 LabelValue = Annotated[str, AfterValidator(label_value)]
+MountPath = Annotated[str, AfterValidator(mount_path)]
+Registry = Annotated[str, AfterValidator(registry)]
+ExtraResources = Annotated[dict[LabelKey, Bytes], AfterValidator(extra_resources)]
 Version = Annotated[str, AfterValidator(version)]

@@ -6,6 +6,7 @@ import ipaddress
 import re
 
 from raylift.infra.config.types import LABEL
+from raylift.infra.kubernetes.gpu import GPU_RESOURCE
 from raylift.messages import kind, printable
 
 _DOMAIN = re.compile(
@@ -27,6 +28,17 @@ _EVERYBODY = (
 )
 _GATE = re.compile(r"[A-Z][A-Za-z0-9]*")
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w!.*'()/-]*)?")
+_REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*")
+_MOUNT_PATH = re.compile(r"(/[^/:\s]+)+")
+# Paths that Ray, KubeRay or raylift use in a pod.
+_USED_PATHS = (
+    "/dev/shm",  # noqa: S108 a path in a pod
+    "/home/ray",
+    "/mnt/gcs",
+    "/tmp/ray",  # noqa: S108 a path in a pod
+    "/var/run/secrets",
+)
+_OTHER_KEYS = {"cpu": "numCpus", "memory": "memory", GPU_RESOURCE: "numGpus"}
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _TAG = re.compile(r":(?P<version>\d+\.\d+\.\d+)[-.\w]*(@sha256:[0-9a-f]{64})?$")
 
@@ -97,6 +109,37 @@ def label_value(value: str) -> str:
     """Return the value of a label or taint."""
     if value and not LABEL.fullmatch(value):
         raise ValueError(f"'{printable(value)}' {_LABEL_RULE}")
+    return value
+
+
+def registry(value: str) -> str:
+    """Return a registry, with an optional path."""
+    if not _REGISTRY.fullmatch(value):
+        raise ValueError(
+            "must be a registry such as registry.example.com/mirror, without a scheme"
+            f" or a tag, not {kind(value)}"
+        )
+    return value
+
+
+def mount_path(value: str) -> str:
+    """Return the mount path of a volume, which hides no directory that Ray uses."""
+    if not _MOUNT_PATH.fullmatch(value) or {".", ".."} & set(value.split("/")):
+        raise ValueError(
+            "must be an absolute path such as /models, without a trailing slash, not"
+            f" {kind(value)}"
+        )
+    for used in _USED_PATHS:
+        if used == value or used.startswith(f"{value}/"):
+            raise ValueError(f"must not hide {used}, which Ray's pods use")
+    return value
+
+
+def extra_resources(value: dict[str, int]) -> dict[str, int]:
+    """Return the resources of a container that have no key of their own."""
+    for name in value:
+        if name in _OTHER_KEYS:
+            raise ValueError(f"'{name}' is set by {_OTHER_KEYS[name]}")
     return value
 
 

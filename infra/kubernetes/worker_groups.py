@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from raylift.infra.kubernetes.config import KubernetesConfig
-    from raylift.infra.kubernetes.ray_config import Toleration, WorkerGroup
+    from raylift.infra.kubernetes.pod_config import Toleration, TopologySpread
+    from raylift.infra.kubernetes.ray_config import WorkerGroup
 
 GIB = 1 << 30
 _ANY_NODE = NodeGroup.model_validate({"name": "workers", "minSize": 1})
@@ -59,6 +60,8 @@ class ResolvedWorkerGroup:
     max_replicas: int
     num_of_hosts: int = 1
     idle_timeout: int | None = None
+    extra_resources: dict[str, int] = field(default_factory=dict)
+    topology_spread: Sequence[TopologySpread] = ()
 
     @property
     def share(self) -> int:
@@ -140,6 +143,8 @@ def _resolved(group: WorkerGroup, shape: NodeShape) -> ResolvedWorkerGroup:
         max_replicas=group.max_replicas or 0,
         num_of_hosts=group.num_of_hosts,
         idle_timeout=group.idle_timeout,
+        extra_resources=group.extra_resources,
+        topology_spread=group.topology_spread,
     )
     return _bounded(worker, group)
 

@@ -14,11 +14,19 @@ from raylift.infra.kubernetes.pod_template import (
     image_of,
     pod_spec,
     ports,
+    quantity,
     resources,
     scheduling,
     security_context,
+    user_mounts,
+    user_volumes,
 )
-from raylift.ray_service_client import METRICS_PORT, SERVE_PORT
+from raylift.ray_service_client import (
+    CLUSTER_LABEL,
+    METRICS_PORT,
+    SERVE_PORT,
+    STACK_LABEL,
+)
 
 if TYPE_CHECKING:
     from raylift.infra.kubernetes.pod_template import PodSettings
@@ -49,10 +57,11 @@ def worker_group(settings: PodSettings, worker: ResolvedWorkerGroup) -> dict[str
 
 
 def _template(settings: PodSettings, worker: ResolvedWorkerGroup) -> dict[str, Any]:
-    spec = pod_spec(
-        settings, _container(settings, worker), [_shared_memory(worker)], role="worker"
-    )
+    volumes = [_shared_memory(worker), *user_volumes(settings.ray)]
+    spec = pod_spec(settings, _container(settings, worker), volumes, role="worker")
     spec |= scheduling(worker.pool.node_selector, worker.pool.tolerations)
+    if worker.topology_spread:
+        spec["topologySpreadConstraints"] = _spread(settings, worker)
     if worker.pool.runtime_class:  # such as nvidia, on k3s, RKE2 and Talos
         spec["runtimeClassName"] = worker.pool.runtime_class
     return {
@@ -68,6 +77,7 @@ def _container(settings: PodSettings, worker: ResolvedWorkerGroup) -> dict[str, 
     }
     if worker.num_gpus:
         amounts[GPU_RESOURCE] = str(worker.num_gpus)
+    amounts |= {k: quantity(amount) for k, amount in worker.extra_resources.items()}
     reconnect = _RECONNECT if settings.storage.is_durable else {}
     return {
         "name": "ray-worker",
@@ -78,9 +88,30 @@ def _container(settings: PodSettings, worker: ResolvedWorkerGroup) -> dict[str, 
         "securityContext": security_context(),
         "readinessProbe": _serve_probe(),
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(LEAVE_SECONDS)]}}},
-        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}],  # noqa: S108 the pod's own
-        **environment({**reconnect, **settings.ray.env}, settings.secret),
+        "volumeMounts": [
+            {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 the pod's own
+            *user_mounts(settings.ray),
+        ],
+        **environment(settings, {**reconnect, **settings.ray.env}),
     }
+
+
+def _spread(settings: PodSettings, worker: ResolvedWorkerGroup) -> list[dict[str, Any]]:
+    """Return the topology spread constraints, which count one Ray cluster at a time.
+
+    Otherwise, the workers of the old cluster could keep a new one from starting.
+    """
+    selected = {STACK_LABEL: settings.scope.stack, GROUP_LABEL: worker.name}
+    return [
+        {
+            "topologyKey": rule.topology_key,
+            "maxSkew": rule.max_skew,
+            "whenUnsatisfiable": rule.when_unsatisfiable,
+            "labelSelector": {"matchLabels": selected},
+            "matchLabelKeys": [CLUSTER_LABEL],
+        }
+        for rule in worker.topology_spread
+    ]
 
 
 def _shared_memory(worker: ResolvedWorkerGroup) -> dict[str, Any]:

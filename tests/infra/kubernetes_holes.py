@@ -21,7 +21,7 @@ from rendered import (
     pods,
 )
 
-VOLUMES = {"emptyDir", "persistentVolumeClaim", "projected"}
+VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 PORTS = {
     "head": {GCS, DASHBOARD, SERVE, METRICS},
     "worker": {SERVE, METRICS},

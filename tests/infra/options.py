@@ -45,6 +45,27 @@ RAY = {
     ],
     "metrics": [{}, {"networkPolicy": {"metricsFrom": ["monitoring"]}}],
     "namespace": [{}, {"kubernetes": {"namespace": "models"}}],
+    "pods": [
+        {},
+        {
+            "ray": {
+                "imageRegistry": "registry.example/mirror",
+                "priorityClassName": "serving",
+                "envFrom": [{"configMap": "settings"}, {"secret": "keys"}],
+                "volumes": [
+                    {
+                        "name": "models",
+                        "mountPath": "/models",
+                        "readOnly": True,
+                        "persistentVolumeClaim": "models",
+                    },
+                    {"name": "cache", "mountPath": "/cache", "emptyDir": "90Gi"},
+                    {"name": "etc", "mountPath": "/etc/models", "configMap": "etc"},
+                    {"name": "keys", "mountPath": "/etc/keys", "secret": "keys"},
+                ],
+            }
+        },
+    ],
 }
 KUBERNETES = {
     **RAY,
@@ -91,7 +112,13 @@ KUBERNETES = {
             "ray": {
                 "workerGroups": [
                     {"name": "half", "nodeGroup": "gpu", "numGpus": 1},
-                    {"name": "cpu", "numOfHosts": 2, "idleTimeout": "2m"},
+                    {
+                        "name": "cpu",
+                        "numOfHosts": 2,
+                        "idleTimeout": "2m",
+                        "extraResources": {"rdma/hca": 1},
+                        "topologySpread": [{"topologyKey": "zone", "maxSkew": 2}],
+                    },
                 ]
             },
         },

@@ -80,6 +80,35 @@ REFUSED = {
     f"raylift:ray.secretEnv.HF_TOKEN: must be encrypted; {RUN}",
     "raylift:ray: {secretEnv: {A B: {secure: x}}}":
     "raylift:ray.secretEnv: 'A B' is not a valid environment variable name",
+    # what users add to pods
+    "raylift:ray: {imageRegistry: 'https://registry.example.com/'}":
+    "raylift:ray.imageRegistry: must be a registry such as registry.example.com/mirror, without a scheme or a tag, not the string 'https://registry.example.com/'",
+    "raylift:ray: {priorityClassName: High Priority}":
+    "raylift:ray.priorityClassName: must consist of lowercase letters, digits, '-' and '.', and have at most 253 characters",
+    "raylift:ray: {envFrom: [{}]}":
+    "raylift:ray.envFrom[0]: requires either configMap or secret",
+    "raylift:ray: {envFrom: [{configMap: a, secret: b}]}":
+    "raylift:ray.envFrom[0]: requires either configMap or secret",
+    "raylift:ray: {volumes: [{name: a, mountPath: /a}]}":
+    "raylift:ray.volumes[0]: requires exactly one of configMap, emptyDir, persistentVolumeClaim, secret",
+    "raylift:ray: {volumes: [{name: a, mountPath: /a, secret: b, emptyDir: 1Gi}]}":
+    "raylift:ray.volumes[0]: requires exactly one of configMap, emptyDir, persistentVolumeClaim, secret",
+    "raylift:ray: {volumes: [{name: a, mountPath: /a, hostPath: /}]}":
+    "raylift:ray.volumes[0].hostPath: unknown key; did you mean mountPath?",
+    "raylift:ray: {volumes: [{name: a, mountPath: models, secret: b}]}":
+    "raylift:ray.volumes[0].mountPath: must be an absolute path such as /models, without a trailing slash, not the string 'models'",
+    "raylift:ray: {volumes: [{name: a, mountPath: /a/../dev, secret: b}]}":
+    "raylift:ray.volumes[0].mountPath: must be an absolute path such as /models, without a trailing slash, not the string '/a/../dev'",
+    "raylift:ray: {volumes: [{name: a, mountPath: /home, secret: b}]}":
+    "raylift:ray.volumes[0].mountPath: must not hide /home/ray, which Ray's pods use",
+    "raylift:ray: {volumes: [{name: a, mountPath: /a, secret: b}, {name: a, mountPath: /b, secret: b}]}":
+    "raylift:ray.volumes[1].name: must be unique; 'a' is already used",
+    "raylift:ray: {volumes: [{name: a, mountPath: /a, secret: b}, {name: b, mountPath: /a, secret: b}]}":
+    "raylift:ray.volumes[1].mountPath: must be unique; '/a' is already used",
+    "raylift:ray: {workerGroups: [{name: workers, extraResources: {nvidia.com/gpu: 1}}]}":
+    "raylift:ray.workerGroups[0].extraResources: 'nvidia.com/gpu' is set by numGpus",
+    "raylift:ray: {workerGroups: [{name: workers, topologySpread: [{topologyKey: zone, maxSkew: 0}]}]}":
+    "raylift:ray.workerGroups[0].topologySpread[0].maxSkew: must be at least 1, not 0",
     # where state is kept
     "raylift:faultTolerance: {gcsStorage: elasticache}":
     "raylift:faultTolerance.gcsStorage: must be one of rocksdb, redis, none, not the string 'elasticache'",
