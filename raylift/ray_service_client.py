@@ -11,11 +11,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raylift.errors import FailedPrecondition
+from raylift.pod_troubles import (
+    creation_trouble,
+    mount_troubles,
+    trouble_of,
+    waits_for_volumes,
+)
 
 if TYPE_CHECKING:
     import httpx2
 
     from raylift.kube_api import Api
+    from raylift.pod_troubles import Trouble
 
 SERVE_PORT, DASHBOARD_PORT, METRICS_PORT = 8000, 8265, 8080
 STACK_LABEL = "raylift.io/stack"
@@ -25,8 +32,6 @@ TYPE_LABEL = "ray.io/node-type"  # head or worker
 _ORIGIN = "ray.io/originated-from"
 # The field manager that owns spec.serveConfigV2; Pulumi owns the rest.
 DEPLOYER = "raylift"
-_NEVER = ("InvalidImageName", "ErrImageNeverPull")
-_IMAGE = ("ErrImagePull", "ImagePullBackOff")
 # The key of the ConfigMap that describes a stack.
 DESCRIPTION_KEY = "outputs.json"
 _DESCRIPTION = "-raylift"
@@ -39,21 +44,6 @@ class HeadPod:
 
     cluster: str
     token: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """The reason from Kubernetes why a pod is not running.
-
-    `is_permanent` is true if the pod can never start.
-    """
-
-    pod: str
-    text: str
-    is_permanent: bool
-
-    def __str__(self) -> str:
-        return f"pod {self.pod}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +157,41 @@ class RayServiceClient:
 
     def troubles(self, cluster: str | None, *kinds: str) -> list[Trouble]:
         """Return why pods of a Ray cluster are not running, heads before workers."""
-        kinds = (kinds or ("head", "worker")) if cluster else ()
-        pods = [pod for kind in kinds for pod in self.pods(cluster or "", kind)]
-        return [trouble for pod in pods if (trouble := trouble_of(pod))]
+        if cluster is None:
+            return []
+        pods = {k: self.pods(cluster, k) for k in kinds or ("head", "worker")}
+        every = [pod for group in pods.values() for pod in group]
+        found = [trouble for pod in every if (trouble := trouble_of(pod))]
+        waiting = [pod for pod in every if waits_for_volumes(pod)]
+        if waiting:
+            found += mount_troubles(waiting, self.events("FailedMount"))
+        for kind, group in pods.items():
+            found += filter(None, [self._creation_trouble(cluster, kind, group)])
+        return found
+
+    def _creation_trouble(
+        self, cluster: str, kind: str, pods: list[Any]
+    ) -> Trouble | None:
+        """Return why the API server rejects missing pods of a Ray cluster."""
+        if kind == "head" and pods:
+            return None
+        reason = f"FailedToCreate{kind.title()}Pod"
+        events = self.events(reason, involved=cluster)
+        if not events or (kind == "worker" and len(pods) >= self._desired(cluster)):
+            return None
+        return creation_trouble(kind, events)
+
+    def _desired(self, cluster: str) -> int:
+        """Return the number of worker pods that a Ray cluster should have."""
+        found = self.api.get(f"{self.ray}/rayclusters/{cluster}") or {}
+        return int((found.get("status") or {}).get("desiredWorkerReplicas") or 0)
+
+    def events(self, reason: str, *, involved: str = "") -> list[Any]:
+        """Return the events with a reason, optionally those about one object."""
+        selector = f"reason={reason}" + f",involvedObject.name={involved}" * bool(
+            involved
+        )
+        return self.api.items(f"{self.core}/events", fieldSelector=selector)
 
     def head_of(self, cluster: str) -> HeadPod | None:
         """Return the head of a Ray cluster, or None while it has no token."""
@@ -238,19 +260,3 @@ def _is_description(outputs: object, stack: str) -> bool:
             isinstance(value, str) or key == "version" for key, value in outputs.items()
         )
     )
-
-
-def trouble_of(pod: dict[str, Any]) -> Trouble | None:
-    """Return why a pod is not running, or None if it is running or starting."""
-    name, status = pod["metadata"]["name"], pod["status"]
-    for condition in status.get("conditions") or []:
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            text = condition.get("message") or condition.get("reason", "")
-            return Trouble(name, text, is_permanent=False)
-    for container in status.get("containerStatuses") or []:
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        reason = waiting.get("reason", "")
-        if reason in (*_NEVER, *_IMAGE):
-            text = f"{reason}: {waiting.get('message', '')}"
-            return Trouble(name, text, is_permanent=reason in _NEVER)
-    return None

@@ -12,10 +12,10 @@ import json
 import random
 import re
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from raylift.errors import InvalidInput, RayliftError, Unreachable
+from raylift.pod_troubles import last_seen
 from raylift.serve_runtime.cluster.conflicts import (
     INTERRUPTED,
     changed,
@@ -255,11 +255,9 @@ class KubernetesCluster:
 
     def _refusal(self) -> str:
         """Return Ray's error if it rejected the last config."""
-        selector = f"involvedObject.name={self.outputs.stack},reason={_EVENT}"
-        path = f"{self._service.core}/events"
-        for event in self._service.api.items(path, fieldSelector=selector):
+        for event in self._service.events(_EVENT, involved=self.outputs.stack):
             refused = _REFUSED.search(event.get("message", ""))
-            if refused and _last_seen(event) >= self._written:
+            if refused and last_seen(event) >= self._written:
                 return f"Ray rejected the config: {reason(refused[1])}"
         return ""
 
@@ -283,17 +281,3 @@ def _changed_config(
             "applications": list(applications.values()),
         }
     )
-
-
-def _last_seen(event: dict[str, Any]) -> float:
-    """Return when an event occurred last, in seconds since the epoch; 0 if unknown.
-
-    KubeRay 1.7 writes events of `events.k8s.io`, which have no `lastTimestamp`.
-    """
-    series = event.get("series") or {}
-    times = (
-        series.get("lastObservedTime"),
-        event.get("lastTimestamp"),
-        event.get("eventTime"),
-    )
-    return max(datetime.fromisoformat(t).timestamp() if t else 0.0 for t in times)

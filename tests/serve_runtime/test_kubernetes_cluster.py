@@ -8,7 +8,7 @@ import pytest
 
 from raylift.errors import FailedPrecondition
 from raylift.infra.kubernetes.object_scope import GROUP_LABEL
-from raylift.ray_service_client import described, trouble_of
+from raylift.ray_service_client import described
 from raylift.serve_runtime.cluster.serve_config_v2 import config_of, with_pod_address
 from raylift.serve_runtime.ray_api.dashboard import RayNode, reason
 from raylift.serve_runtime.release import merged
@@ -102,50 +102,6 @@ def test_pods_have_a_fixed_address():
     assert served["http_options"] == kept
     assert served["grpc_options"] == {"port": 9000}
     assert "grpc_options" not in with_pod_address(asked)
-
-
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        ({"phase": "Running"}, ""),
-        (
-            {
-                "conditions": [
-                    {
-                        "type": "PodScheduled",
-                        "status": "False",
-                        "message": "0/3 nodes are available: 3 Insufficient cpu.",
-                    }
-                ]
-            },
-            "0/3 nodes are available: 3 Insufficient cpu.",
-        ),
-        (
-            {
-                "containerStatuses": [
-                    {"state": {"running": {}}},
-                    {
-                        "state": {
-                            "waiting": {"reason": "ErrImagePull", "message": "no such"}
-                        }
-                    },
-                ]
-            },
-            "ErrImagePull: no such",
-        ),
-        (
-            {
-                "containerStatuses": [
-                    {"state": {"waiting": {"reason": "PodInitializing"}}}
-                ]
-            },
-            "",
-        ),
-    ],
-)
-def test_the_reason_why_a_pod_does_not_run(status, expected):
-    trouble = trouble_of({"metadata": {"name": "w"}, "status": status})
-    assert str(trouble or "") == (expected and f"pod w: {expected}")
 
 
 def test_a_validation_error_is_reported_with_its_path():

@@ -31,7 +31,7 @@ class Service:
         self.api = self
         self.config, self.version = "{}", 1
         self.revisions = {}
-        self.events = []
+        self.refusals = []
         self.pod_troubles = ["pod w: no node"]
         self.states = [(ONE, ["new"])]
 
@@ -58,11 +58,14 @@ class Service:
     def troubles(self, _):
         return self.pod_troubles
 
+    def events(self, _, *, involved):
+        assert involved == self.stack
+        return self.refusals
+
     # -- the API server
 
     def items(self, path, **_):
-        found = self.events if path.endswith("/events") else self.revisions.values()
-        return copy.deepcopy(list(found))
+        return copy.deepcopy(list(self.revisions.values()))
 
     def get(self, path):
         return copy.deepcopy(self.revisions.get(path))
@@ -138,7 +141,7 @@ def test_without_ray_having_the_config_kuberay_is_the_blocker(cluster, service):
     assert blocker.text == "KubeRay has not sent the config to Ray yet"
     assert not blocker.final
     later = "2999-01-01T00:00:00Z"
-    service.events = [{"message": REJECTED, "lastTimestamp": later}]
+    service.refusals = [{"message": REJECTED, "lastTimestamp": later}]
     blocker = cluster.blocker(delivered=False)
     assert blocker.text == "Ray rejected the config: no"
     assert blocker.final
@@ -156,7 +159,7 @@ def test_without_ray_having_the_config_kuberay_is_the_blocker(cluster, service):
 def test_a_config_that_ray_rejected_after_recording_it_is_a_blocker(
     cluster, service, time
 ):
-    service.events = [{"message": REJECTED, **time}]
+    service.refusals = [{"message": REJECTED, **time}]
     service.pod_troubles = []
     cluster.submit(Submission({"a": V1}, cluster.desired()))
     blocker = cluster.blocker(delivered=True)
@@ -165,7 +168,7 @@ def test_a_config_that_ray_rejected_after_recording_it_is_a_blocker(
 
 
 def test_a_rejection_of_an_earlier_config_is_no_blocker(cluster, service):
-    service.events = [{"message": REJECTED, "eventTime": OLD}, {"message": REJECTED}]
+    service.refusals = [{"message": REJECTED, "eventTime": OLD}, {"message": REJECTED}]
     service.pod_troubles = []
     cluster.submit(Submission({"a": V1}, cluster.desired()))
     assert cluster.blocker(delivered=True) is None
