@@ -48,11 +48,19 @@ config:
     deployers: [{kind: ServiceAccount, name: ci, namespace: SPACE}]
     viewers: [{kind: ServiceAccount, name: reader, namespace: SPACE}]
   raylift:ray:
+    PODS
     env: ENVIRONMENT
     workerGroups:
       - {name: workers, numCpus: 1, memory: 2Gi, minReplicas: 1, maxReplicas: 2}
 """
+PODS = """\
+envFrom: [{configMap: settings}]
+    volumes: [{name: etc, mountPath: /mnt/etc, readOnly: true, configMap: settings}]\
+"""
 APP = """
+import os
+import pathlib
+
 from ray import serve
 
 @serve.deployment(ray_actor_options={"num_cpus": 0.1}, graceful_shutdown_timeout_s=5)
@@ -60,6 +68,10 @@ class Word:
     def __init__(self, word):
         if word == "bad":
             raise ValueError("no weights for bad")
+        if word.startswith("$"):
+            word = os.environ[word[1:]]
+        if word.startswith("/"):
+            word = pathlib.Path(word).read_text()
         self.word = word
 
     def __call__(self, request):
@@ -98,7 +110,7 @@ def stack(rig, store, tmp_path_factory):
         yield created
 
 
-def _file(url, *, code=ON_VOLUME, **more):
+def _file(url, *, code=ON_VOLUME, pods="", **more):
     environment = {
         "AWS_ENDPOINT_URL_S3": url,
         "AWS_ACCESS_KEY_ID": "rig",
@@ -106,7 +118,7 @@ def _file(url, *, code=ON_VOLUME, **more):
         "RAY_metrics_report_interval_ms": "1000",
         **more,
     }
-    text = FILE.replace("SPACE", SPACE).replace("CODE", code)
+    text = FILE.replace("SPACE", SPACE).replace("CODE", code).replace("PODS", pods)
     return text.replace("ENVIRONMENT", json.dumps(environment))
 
 
@@ -470,7 +482,8 @@ def test_a_deploy_waits_until_the_old_ray_cluster_receives_no_requests(
     """While there are two clusters, both get requests and only the new one changes."""
     _deploy(stack, a="before")
     old, _ = active(SPACE, NAME)
-    stack.write(_file(store[0], GENERATION="2"))
+    kubectl("-n", SPACE, "create", "configmap", "settings", "--from-literal=WORD=hi")
+    stack.write(_file(store[0], pods=PODS))
     with Load(service, "/a") as load:
         stack.raylift("up", "--yes")
         told = _deploy(stack, a="behind").stderr
@@ -481,6 +494,9 @@ def test_a_deploy_waits_until_the_old_ray_cluster_receives_no_requests(
     assert load.lost == []
     assert f"waiting for Ray cluster {old}, which still receives requests" in told
     assert _status(stack)["notes"] == []
+    _deploy(stack, variable="$WORD", file="/mnt/etc/WORD")
+    assert service.get("/variable") == service.get("/file") == (200, "hi")
+    stack.raylift("delete", "variable", "file")
 
 
 def test_deleting_an_application_leaves_the_others_running(stack, service):

@@ -6,11 +6,13 @@ import json
 import os
 import re
 import signal
+import subprocess
 import zipfile
 
 import pytest
 from kube import apply, kubectl, objects
 from load import Load
+from policies import POLICIES, SELECTED, good_objects
 from project import wait_until
 from serving import Endpoints, active
 from stack import Stack, project
@@ -22,6 +24,7 @@ FILE = f"""
 config:
   raylift:target: kubernetes
   raylift:kubernetes: {{namespace: {SPACE}}}
+  raylift:tags: {{team: search}}
   raylift:ray:
     env: {{GENERATION: "NUMBER"}}
     autoscaling: {{idleTimeout: 10s}}
@@ -49,7 +52,25 @@ app = Hello.bind()
 
 
 @pytest.fixture(scope="module")
-def stack(rig, tmp_path_factory):
+def policies(api):
+    """Apply admission policies to every namespace with the label of the stack."""
+    path = "/apis/admissionregistration.k8s.io/v1"
+    created = [each for policy in POLICIES for each in policy.objects()]
+    for each in created:
+        api.call("POST", f"{path}/{_plural(each)}", each)
+    yield
+    for each in created:
+        name = each["metadata"]["name"]
+        api.call("DELETE", f"{path}/{_plural(each)}/{name}")
+
+
+def _plural(policy):
+    kind = policy["kind"].lower()
+    return "validatingadmissionpolicies" if kind.endswith("y") else f"{kind}s"
+
+
+@pytest.fixture(scope="module")
+def stack(rig, policies, tmp_path_factory):
     """Create the stack; each test leaves it up."""
     with project(tmp_path_factory.mktemp("project"), NAME, _file(2)) as created:
         created.raylift("up", "--yes")
@@ -81,6 +102,30 @@ def _deploy(stack, rig, **deployment):
     (stack.folder / "serve.yaml").write_text(config, encoding="utf-8")
     stack.raylift("deploy")
     wait_until(lambda: active(SPACE, NAME)[1].get("hello") == "RUNNING")
+
+
+def test_every_policy_refuses_a_violation(policies, namespace):
+    """All other tests of this module run with these policies."""
+    labels = [f"{name}={value}" for name, value in SELECTED.items()]
+    kubectl("label", "namespace", namespace, *labels)
+    kubectl("-n", namespace, "create", "serviceaccount", "ray")
+    for policy in POLICIES:
+        violation = policy.violation()
+        wait_until(lambda: policy.name in _refusal(namespace, violation))  # noqa: B023
+    assert [_refusal(namespace, each) for each in good_objects()] == [""] * 5
+
+
+def _refusal(namespace, manifest):
+    """Return the error of a dry run that creates an object, or ""."""
+    words = ("create", "--dry-run=server", "-n", namespace, "-f", "-")
+    done = subprocess.run(
+        ["kubectl", *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        input=json.dumps(manifest),
+    )
+    return done.stderr
 
 
 def test_up_returns_when_the_head_is_ready_and_a_second_up_is_a_no_op(stack):
@@ -236,6 +281,25 @@ def _has_new_head(old):
         and head["status"].get("containerStatuses", [{}])[0].get("ready")
         for head in _heads()
     )
+
+
+def test_up_reports_why_the_api_server_rejects_a_pod(stack):
+    text = stack.file.read_text(encoding="utf-8")
+    changed = "  raylift:ray:\n    priorityClassName: missing\n"
+    stack.write(text.replace("  raylift:ray:\n", changed))
+    running = stack.start("up", "--yes")
+    said = ""
+    while "not created: no PriorityClass with name missing" not in said:
+        line = running.stdout.readline()
+        assert line, said
+        said += line
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=120)
+    assert running.returncode == 130
+    noted = json.loads(stack.raylift("status", "--json", code=None).stdout)["notes"]
+    assert any("no PriorityClass with name missing" in each for each in noted)
+    stack.write(text)
+    stack.raylift("up", "--yes")
 
 
 def test_a_locked_stack_is_a_conflict_that_names_the_holder(stack):

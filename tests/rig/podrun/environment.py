@@ -28,7 +28,10 @@ def environment(
     """Return `defaults` and the container's variables; `pod` has its address."""
     values, namespace = dict(defaults), pod["metadata"]["namespace"]
     for source in container.get("envFrom", []):
-        values |= _secrets(api, namespace, source["secretRef"]["name"])
+        if reference := source.get("configMapRef"):
+            values |= config_map(api, namespace, reference["name"])
+        else:
+            values |= secrets(api, namespace, source["secretRef"]["name"])
     for entry in container.get("env", []):
         values[entry["name"]] = expand(_value(api, pod, entry), values)
     return values
@@ -38,13 +41,22 @@ def _value(api: Api, pod: dict, entry: dict) -> str:
     source = entry.get("valueFrom", {})
     if reference := source.get("secretKeyRef"):
         namespace = pod["metadata"]["namespace"]
-        return _secrets(api, namespace, reference["name"])[reference["key"]]
+        return secrets(api, namespace, reference["name"])[reference["key"]]
     if reference := source.get("fieldRef"):
         return field(pod, reference["fieldPath"])
     return entry.get("value", "")
 
 
-def _secrets(api: Api, namespace: str, name: str) -> dict[str, str]:
+def config_map(api: Api, namespace: str, name: str) -> dict[str, str]:
+    """Return the data of a ConfigMap."""
+    found = api.call("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+    if found is None:
+        raise ValueError(f"configmap {name!r} not found")
+    return found["data"]
+
+
+def secrets(api: Api, namespace: str, name: str) -> dict[str, str]:
+    """Return the decoded data of a Secret."""
     secret = api.call("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
     if secret is None:
         raise ValueError(f"secret {name!r} not found")

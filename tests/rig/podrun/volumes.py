@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .environment import expand, field
+from .environment import config_map, expand, field, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,6 +84,12 @@ class Volumes:
             return self._claimed(claim["claimName"])
         if projected := volume.get("projected"):
             return self._projected(volume["name"], projected["sources"])
+        if reference := volume.get("configMap"):
+            data = config_map(self.api, self.namespace, reference["name"])
+            return self._written(volume["name"], data.items())
+        if reference := volume.get("secret"):
+            data = secrets(self.api, self.namespace, reference["secretName"])
+            return self._written(volume["name"], data.items())
         raise Unusable(
             f"the rig does not support the kind of volume {volume['name']!r}"
         )
@@ -98,11 +104,15 @@ class Volumes:
         return Path(volume["spec"]["hostPath"]["path"])
 
     def _projected(self, name: str, sources: list[dict]) -> Path:
+        files = (each for source in sources for each in self._files(source))
+        return self._written(name, files)
+
+    def _written(self, name: str, files: Iterable[tuple[str, str]]) -> Path:
+        """Write the files, (path, text), to a folder of the pod, and return it."""
         folder = self.directory / "volumes" / name
         folder.mkdir(parents=True, exist_ok=True)
-        for source in sources:
-            for path, text in self._files(source):
-                (folder / path).write_text(text, encoding="utf-8")
+        for path, text in files:
+            (folder / path).write_text(text, encoding="utf-8")
         return folder
 
     def _files(self, source: dict) -> Iterator[tuple[str, str]]:
@@ -110,8 +120,7 @@ class Volumes:
         if token := source.get("serviceAccountToken"):
             yield token["path"], self._token()
         if wanted := source.get("configMap"):
-            place = f"/api/v1/namespaces/{self.namespace}/configmaps/{wanted['name']}"
-            found = (self.api.call("GET", place) or {"data": {}})["data"]
+            found = config_map(self.api, self.namespace, wanted["name"])
             for item in wanted["items"]:
                 yield item["path"], found[item["key"]]
         for item in source.get("downwardAPI", {}).get("items", ()):
