@@ -31,10 +31,11 @@ test: lint coverage
 test-rig: $(READY)
 	bash tests/rig/test.sh
 
-# Runs the tests that take minutes each, on real Ray and in a rig; takes about an hour.
+# Runs all tests on real Ray and in a rig, with those that `make test` and `make test-rig` omit
+# because they take long; takes about two and a half hours.
 test-long: $(READY)
-	$(BIN)/python -m pytest -q -m "ray and long" --ignore=tests/local/test_generated.py $(REAL)
-	bash tests/rig/test.sh -m "rig and long"
+	$(BIN)/python -m pytest -q -m "ray or package" --ignore=tests/local/test_generated.py $(REAL)
+	bash tests/rig/test.sh -m rig
 
 # Kills a hundred runs of `up` and `delete` at random moments; takes about an hour.
 test-kills: $(READY)

@@ -13,6 +13,7 @@ from raylift.serve_runtime.packaging.splitter_bundle import splitter_code
 from raylift.serve_runtime.serve_config.splitters import (
     is_splitter,
     refuse_deleted_arms,
+    refuse_grpc_arm,
     refuse_missing_arms,
 )
 from raylift.serve_runtime.status.capacity import free_resources
@@ -69,7 +70,11 @@ def prepare(
     cluster.refuse_other_address(details)
     # The old version keeps serving while a potential node starts.
     potential = cluster.potential_nodes(nodes)
+    names = {each.name for each in config.applications}
+    others = {name: doc for name, doc in current.items() if name not in names}
     for application in config.applications:
+        if application.facts.no_http:
+            refuse_grpc_arm(application.name, others, location=application.location)
         preflight.refuse_without_servicer(application, config.options, details)
         preflight.refuse_infeasible(application, nodes, potential)
     applications, sent_bytes = _upload_all(cluster, config)

@@ -145,8 +145,7 @@ def _grpc_arms(applications: list[Application], document: Document) -> list[Prob
     no_http = {each.name for each in applications if each.facts.no_http}
     problems = []
     for index, application in enumerate(applications):
-        split = splitters.split_of(application.document)
-        arms = [*split.arms, *split.mirror] if split else []
+        arms = splitters.arms_of(application.document)
         for arm in (arm for arm in arms if arm in no_http):
             path = ("applications", index, "deployments", 0, "user_config")
             text = (

@@ -63,6 +63,12 @@ def split_of(document: Mapping[str, Any]) -> Split | None:
     return None
 
 
+def arms_of(document: Mapping[str, Any]) -> list[str]:
+    """Return the arms and mirrors of a splitter; none for another application."""
+    split = split_of(document)
+    return [*split.arms, *split.mirror] if split else []
+
+
 def with_split(document: dict[str, Any], **changed: object) -> dict[str, Any]:
     """Return a splitter's document with changed keys in its `user_config`.
 
@@ -86,14 +92,30 @@ def refuse_missing_arms(
     problems = [
         Problem("", f"{name}: arm '{arm}' {reason}")
         for name in changed
-        if (split := split_of(documents.get(name, {})))
-        for arm in [*split.arms, *split.mirror]
+        for arm in arms_of(documents.get(name, {}))
         if (reason := _problem_of_arm(arm, documents))
     ]
     if problems:
         raise InvalidInput(
             *problems, hint="run `raylift status` to list the applications"
         )
+
+
+def refuse_grpc_arm(
+    name: str, documents: Mapping[str, dict[str, Any]], *, location: str
+) -> None:
+    """Check that an application without HTTP is no arm of a splitter.
+
+    Raises:
+        InvalidInput: A splitter forwards to it, at the `location` of the application.
+    """
+    for splitter, document in documents.items():
+        if name in arms_of(document):
+            raise InvalidInput.at(
+                location,
+                f"{name}: can be reached only through gRPC, which splitter '{splitter}'"
+                " does not forward",
+            )
 
 
 def _problem_of_arm(arm: str, documents: Mapping[str, dict[str, Any]]) -> str:

@@ -33,6 +33,7 @@ def test_users_are_split_by_weight_and_keep_their_arm(example):
     assert all(ask(example, f"user-{user}") == first[user] for user in range(0, 300, 7))
 
 
+@pytest.mark.long
 def test_the_mirror_receives_a_copy_of_every_request(example):
     arms = ("ab-test-formal", "ab-test-casual")
     wait_until(
@@ -56,6 +57,7 @@ def test_new_weights_move_only_the_necessary_users_and_lose_no_request(example):
     assert example.replica_pids("ab-test") == pids
 
 
+@pytest.mark.long
 def test_traffic_counts_the_requests_of_each_arm(example):
     def requests():
         shown = json.loads(example.run("traffic", "ab-test", "--json").stdout)
@@ -65,6 +67,7 @@ def test_traffic_counts_the_requests_of_each_arm(example):
     wait_until(lambda: requests() == total)
 
 
+@pytest.mark.long
 def test_an_arm_with_traffic_is_not_deleted(example):
     refused = example.run("delete", "ab-test-casual", code=5)
     assert "splitter 'ab-test' sends traffic to it" in refused.stderr

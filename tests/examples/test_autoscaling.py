@@ -63,6 +63,7 @@ def test_replicas_follow_the_load_between_minimum_and_maximum(example):
     assert {status for status, _ in answers} == {200}
 
 
+@pytest.mark.long
 def test_an_external_scaler_sets_the_number_of_replicas(example):
     url = json.loads(example.run("up", "--json").stdout)["dashboard_url"]
     token = (example.state_dir / "token").read_text().strip()

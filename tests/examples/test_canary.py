@@ -60,6 +60,7 @@ def test_a_failing_version_is_rolled_back_and_few_requests_fail(stack, copy):
     assert names(stack) == NAMES
 
 
+@pytest.mark.long
 def test_without_traffic_the_canary_fails_and_the_old_version_stays(stack, copy):
     change(copy, '"v2"', '"v3"')
     failed = stack.run("deploy", str(copy / "serve.yaml"), *STEPS, code=6)
@@ -78,6 +79,7 @@ def test_blue_green_moves_all_traffic_at_once(stack, copy):
     assert names(stack) == NAMES
 
 
+@pytest.mark.long
 def test_after_a_killed_canary_the_old_version_gets_all_traffic(stack, copy):
     change(copy, '"v3"', '"v4"')
     file = str(copy / "serve.yaml")
@@ -106,6 +108,7 @@ def test_after_a_killed_canary_the_old_version_gets_all_traffic(stack, copy):
     stack.run("status")
 
 
+@pytest.mark.long
 def test_after_an_interrupted_canary_the_old_version_gets_all_traffic(stack, copy):
     with Load(stack, "/canary") as load:
         running = stack.start(

@@ -33,6 +33,7 @@ def test_the_model_classifies_held_out_flowers(example):
     assert right >= 28
 
 
+@pytest.mark.long
 def test_train_writes_the_committed_model(tmp_path):
     shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
     (tmp_path / "app" / "iris.json").unlink()
@@ -45,6 +46,7 @@ def test_train_writes_the_committed_model(tmp_path):
         assert ours == pytest.approx(theirs)
 
 
+@pytest.mark.long
 def test_two_replicas_share_the_gpu_of_the_gpu_node(example):
     status = example.status()
     l4 = [n["node_id"] for n in status["nodes"] if n["labels"].get("accelerator")]

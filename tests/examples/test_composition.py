@@ -70,6 +70,7 @@ def test_every_replica_of_every_member_answers_requests(example):
         assert {a["opinions"][index]["pid"] for a in answers} == pids[name]
 
 
+@pytest.mark.long
 def test_scaling_one_deployment_leaves_the_others_unchanged(example, tmp_path):
     before = _pids(example)
     shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)

@@ -67,6 +67,7 @@ def test_the_small_model_answers_if_the_large_one_is_killed(example, load):
     load.wait_for(model="small")
 
 
+@pytest.mark.long
 def test_the_small_model_answers_if_the_large_one_is_full(example, load):
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: _ask(example), range(64)))
@@ -76,6 +77,7 @@ def test_the_small_model_answers_if_the_large_one_is_full(example, load):
     assert Counter(answer.get("because") for answer in answers)["full"] > 16
 
 
+@pytest.mark.long
 def test_the_small_model_answers_if_the_large_one_fails(example, load):
     answer = _ask(example, "x" * 2000)
     assert answer["model"] == "small"

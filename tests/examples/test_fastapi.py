@@ -111,6 +111,7 @@ def test_a_new_key_does_not_require_a_deploy(example, key_file):
     assert _ask(example, "/models/words/scores", TEXTS, key="another")[0] == 200
 
 
+@pytest.mark.long
 def test_without_a_key_the_deploy_fails_and_reports_why(example, key_file):
     key_file.write_text("\n")
     file = key_file.parent / "fastapi" / "serve.yaml"

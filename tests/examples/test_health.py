@@ -11,7 +11,9 @@ from project import ANSWER_SECONDS, wait_until
 pytestmark = pytest.mark.ray
 
 
-@pytest.mark.parametrize("fault", ["raise", "hang"])
+@pytest.mark.parametrize(
+    "fault", ["raise", pytest.param("hang", marks=pytest.mark.long)]
+)
 def test_an_unhealthy_replica_is_replaced_and_no_request_is_lost(example, fault):
     before = example.replica_pids("health")
     assert len(before) == 2
@@ -49,6 +51,7 @@ def test_the_old_version_finishes_its_requests_after_a_deploy(example, folder):
     assert int(text.strip('"').rpartition(" ")[2]) in before
 
 
+@pytest.mark.long
 def test_a_deleted_application_finishes_its_requests(example):
     seconds = min(50, 4 * example.slowness())
     with ThreadPoolExecutor() as pool:

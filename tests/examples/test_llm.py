@@ -72,6 +72,7 @@ def test_the_gpu_file_changes_the_import_path_to_ray_serve_llm(example):
     assert '"chat:build_openai_app" → "ray.serve.llm:build_openai_app"' in result.stdout
 
 
+@pytest.mark.long
 def test_train_writes_the_committed_weights(folder):
     weights = folder / "app" / "tiny.json"
     committed = weights.read_bytes()

@@ -26,6 +26,7 @@ def test_a_new_user_config_applies_without_a_restart_and_no_request_is_lost(
     assert {json.loads(text)["pid"] for text in load.answers} == before
 
 
+@pytest.mark.long
 def test_an_invalid_value_is_rolled_back_and_no_request_is_lost(example, folder):
     deploy(example, folder, threshold=0.5)
     with Load(example, "/reconfigure?score=0.7") as load:

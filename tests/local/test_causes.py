@@ -80,6 +80,7 @@ def test_the_cause_is_named(code, names):
     assert unexplained() == {}
 
 
+@pytest.mark.long
 def test_a_deploy_shows_the_error_of_a_process_that_died(code):
     stack, _ = code
     dies = (

@@ -130,6 +130,7 @@ def test_deploying_one_application_does_not_affect_other_replicas(two):
     assert two.replica_pids("b") == pids
 
 
+@pytest.mark.long
 def test_only_changed_code_creates_a_new_version(two):
     two.write_app("a", version="v3")
     assert "~ change a" in two.run("deploy", "a.yaml").stdout
@@ -164,6 +165,7 @@ def test_an_import_error_rolls_back_and_names_the_line(two):
     assert two.get("/a")[0] == 200
 
 
+@pytest.mark.long
 def test_a_new_application_that_fails_is_deleted(two):
     two.write_serve("new.yaml", _app("new", "noimport", deployments=[]))
     result = two.run("deploy", "new.yaml", code=6)
@@ -171,6 +173,7 @@ def test_a_new_application_that_fails_is_deleted(two):
     assert "new" not in {a["name"] for a in two.status()["applications"]}
 
 
+@pytest.mark.long
 def test_a_stuck_constructor_rolls_back_at_the_deadline_and_names_the_line(
     two,
 ):
@@ -195,6 +198,7 @@ app = Hello.bind()
     assert two.get("/a")[0] == 200
 
 
+@pytest.mark.long
 def test_a_failing_health_check_rolls_back(two):
     code = """
 from ray import serve
@@ -254,6 +258,7 @@ def test_an_option_of_the_running_serve_instance_is_refused(two):
     assert "http_options.request_timeout_s" in result.stderr
 
 
+@pytest.mark.long
 def test_module_and_attribute_deploy_without_a_file(two):
     two.write_app(".", version="quick")
     two.run("deploy", "hello:app", "--name", "quick", "--route-prefix", "/quick")
@@ -287,6 +292,7 @@ def test_prune_requires_yes_and_deletes_applications_not_in_the_file(two):
     assert {a["name"] for a in two.status()["applications"]} == set(names)
 
 
+@pytest.mark.long
 def test_a_deploy_of_an_application_that_is_being_deployed_is_a_conflict(two):
     seconds = f"{10 + 10 * two.slowness():.0f}"
     slow = two.start("deploy", "stuck.yaml", "--timeout", seconds)
@@ -321,6 +327,7 @@ def test_an_interrupted_deploy_reports_that_it_is_safe_to_run_again(two):
     assert two.status()["healthy"]
 
 
+@pytest.mark.long
 def test_a_deleted_application_finishes_its_requests_and_no_other_is_affected(two):
     code = f"""
 import pathlib
@@ -362,6 +369,7 @@ def _open_release(project) -> bool:
     return bool(files) and json.loads(files[-1].read_text())["outcome"] == "open"
 
 
+@pytest.mark.long
 def test_a_killed_delete_is_resumed_by_the_same_command(two):
     two.write_app("going")
     two.write_serve("going.yaml", _app("going", "going"))

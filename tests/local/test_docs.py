@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.ray
 
-PAGES = ("README.md", "docs/guides/first-model.md")
+PAGES = (
+    "README.md",
+    pytest.param("docs/guides/first-model.md", marks=pytest.mark.long),
+)
 ADDRESS = "http://127.0.0.1:8000"
 # `up` chooses another port if 8000 is in use.
 SERVE_URL = (

@@ -82,6 +82,7 @@ def test_logs_of_replicas_are_merged_by_time(talkative):
     assert [line["time"] for line in lines] == sorted(line["time"] for line in lines)
 
 
+@pytest.mark.long
 def test_logs_follow_shows_new_lines(talkative):
     following = talkative.start("logs", "--follow", "--lines", "0")
     # Repeat the request, because nothing shows when the command starts to follow.
@@ -114,6 +115,7 @@ def test_open_passes_on_requests_to_applications_and_to_the_dashboard(talkative)
     assert "did you mean talk?" in talkative.run("open", "tolk", code=2).stderr
 
 
+@pytest.mark.long
 def test_status_watch_shows_replicas_start_and_stop(talkative):
     watching = talkative.start("status", "--watch")
     with lines_until_interrupt(watching) as lines:
@@ -144,6 +146,7 @@ def _status_without_haproxy(project) -> bool:
     return looking.returncode == 1 and "Serve does not respond" in shown
 
 
+@pytest.mark.long
 def test_a_hung_dashboard_is_reported_once_its_health_check_fails(talkative):
     dashboard = next(
         p

@@ -161,7 +161,7 @@ class Client:
         return response, response.read()
 
 
-@pytest.fixture(params=["split", "by_python"])
+@pytest.fixture(params=["split", pytest.param("by_python", marks=pytest.mark.long)])
 def client(request):
     with Client(request.getfixturevalue(request.param)) as client:
         yield client
@@ -259,6 +259,7 @@ def test_a_client_gets_a_cookie_once_and_keeps_its_arm(split):
     split.run("traffic", "split", "arm1=1", "arm2=0")
 
 
+@pytest.mark.long
 def test_copies_are_marked_and_a_hanging_mirror_delays_no_request(split):
     def mirrored(arm):
         return json.loads(ask(split, f"/{arm}/state")[1])["mirrored"]
@@ -272,6 +273,7 @@ def test_copies_are_marked_and_a_hanging_mirror_delays_no_request(split):
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.long
 def test_an_arm_recovers_from_a_killed_replica_and_other_arms_lose_no_request(split):
     pid = json.loads(ask(split, "/arm2/state")[1])["pid"]
     with Load(split, "/split/echo/x") as load:
@@ -290,6 +292,7 @@ def test_requests_in_flight_survive_a_change_of_weights(split):
     assert load.lost == []
 
 
+@pytest.mark.long
 def test_a_missing_arm_and_a_missing_splitter_are_reported(by_python):
     alone = {
         "name": "alone",

@@ -77,6 +77,7 @@ app = Hello.bind()
 """
 
 
+@pytest.mark.long
 def test_a_delete_stops_running_deploys_and_they_recreate_nothing(project):
     project.run("up")
     splits = {
@@ -116,6 +117,7 @@ def _head(project) -> psutil.Process:
     )
 
 
+@pytest.mark.long
 def test_two_concurrent_up_runs_start_one_cluster_and_delete_leaves_nothing(project):
     first, second = project.start("up"), project.start("up")
     said = [process.communicate(timeout=COMMAND_SECONDS) for process in (first, second)]
@@ -241,6 +243,7 @@ def test_a_port_in_use_is_reported_with_its_process(tmp_path):
     project.run("delete", "--yes")
 
 
+@pytest.mark.long
 def test_a_port_in_use_after_up_is_reported_before_serve_starts(project):
     project.run("up")
     with socket.socket() as holder:
@@ -291,6 +294,7 @@ def _all_processes():
         yield process
 
 
+@pytest.mark.long
 def test_killed_up_and_delete_runs_succeed_when_run_again(project):
     moments = random.Random(7)
     for command in ("up", "up", "up", "delete", "up", "delete"):
@@ -487,6 +491,7 @@ def test_a_changed_port_moves_the_running_applications(project):
     assert "= unchanged hello" in project.run("deploy").stdout
 
 
+@pytest.mark.long
 def test_a_dead_node_is_reported_and_up_replaces_it(tmp_path):
     project = make_project(tmp_path, config=GROUPS)
     try:

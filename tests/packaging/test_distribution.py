@@ -81,7 +81,9 @@ def test_a_distribution_holds_one_package_and_nothing_compiled(dist):
             assert any(f"raylift/{needed}" in name for name in names), needed
 
 
-@pytest.mark.parametrize("pattern", ["*.whl", "*.tar.gz"])
+@pytest.mark.parametrize(
+    "pattern", ["*.whl", pytest.param("*.tar.gz", marks=pytest.mark.long)]
+)
 def test_the_core_works_without_extras(environment, tmp_path, pattern):
     raylift = environment(pattern) / "raylift"
     version = _run(tmp_path, raylift, "--version")
@@ -99,12 +101,14 @@ def test_the_core_works_without_extras(environment, tmp_path, pattern):
         assert f'pip install "raylift[{extra}]"' in missing.stderr
 
 
+@pytest.mark.long
 def test_the_local_extra_serves_with_ray(environment, tmp_path):
     python = environment("*.whl", "[local]") / "python"
     assert _imports(python, tmp_path, "raylift.splitter").stderr == ""
     assert _imports(python, tmp_path, "pulumi").returncode == 1
 
 
+@pytest.mark.long
 def test_the_kubernetes_extra_works_without_aws(environment, tmp_path):
     folder = environment("*.whl", "[kubernetes]")
     _project(folder / "raylift", tmp_path)
@@ -117,6 +121,7 @@ def test_the_kubernetes_extra_works_without_aws(environment, tmp_path):
     assert "pip install" not in preview.stderr
 
 
+@pytest.mark.long
 def test_the_aws_extra_has_what_target_aws_needs(environment, tmp_path):
     python = environment("*.whl", "[aws]") / "python"
     assert _imports(python, tmp_path, "raylift.infra.aws.program", "boto3").stderr == ""

@@ -176,6 +176,7 @@ def up_and_down(stack):
     stack.destroy()
 
 
+@pytest.mark.long
 def test_a_resource_with_a_fixed_name_is_deleted_before_it_is_replaced(double):
     wanted = {"description": "one"}
 
@@ -192,6 +193,7 @@ def test_a_resource_with_a_fixed_name_is_deleted_before_it_is_replaced(double):
     assert leftovers() == []
 
 
+@pytest.mark.long
 def test_a_subnet_with_network_interfaces_is_not_deleted(double):
     stack = stack_of(small)
     stack.up()
@@ -231,6 +233,7 @@ def waiting_for_a_cluster(folder):
         up.wait()
 
 
+@pytest.mark.long
 def test_a_killed_engine_leaves_an_orphaned_resource(double):
     with waiting_for_a_cluster(double) as running:
         plugins = running.children(recursive=True)
@@ -246,6 +249,7 @@ def test_a_killed_engine_leaves_an_orphaned_resource(double):
         stack.up()
 
 
+@pytest.mark.long
 def test_an_interrupted_engine_records_an_incomplete_resource(double):
     with waiting_for_a_cluster(double) as running:
         running.send_signal(signal.SIGINT)

@@ -266,6 +266,7 @@ def test_another_key_is_refused_because_it_would_replace_the_cluster(dev):
     dev.write(text)
 
 
+@pytest.mark.long
 def test_delete_recovers_from_a_killed_delete(dev, api, slowly):
     running = dev.start("delete", "--yes")
     _wait_for_chart(api, "uninstalling")
@@ -361,6 +362,7 @@ def _alias_target(zone):
     return alias["AliasTarget"]["DNSName"].rstrip(".")
 
 
+@pytest.mark.long
 def test_plain_pulumi_creates_and_destroys_a_stack_from_a_clean_clone(tmp_path):
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)

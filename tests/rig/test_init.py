@@ -21,6 +21,7 @@ config:
 """
 
 
+@pytest.mark.long
 def test_pulumi_up_works_next_to_a_users_infra_package(rig, tmp_path):
     stack = Stack(tmp_path, NAME)
     stack.run("raylift", "init")

@@ -209,6 +209,7 @@ def test_a_stack_moves_from_a_bucket_to_a_volume(stack, store, service):
     assert len(store[1].list_objects_v2(Bucket=BUCKET)["Contents"]) == 1
 
 
+@pytest.mark.long
 def test_the_package_store_survives_the_loss_of_its_pod(stack, service):
     pods = ("pods", "-n", SPACE, "-l", "raylift.io/component=packages")
     kubectl("delete", *pods, "--wait=true")
@@ -276,6 +277,7 @@ def test_two_users_can_deploy_different_applications_at_once(stack, service):
     assert service.get("/a") == service.get("/b") == (200, "new")
 
 
+@pytest.mark.long
 def test_of_two_deploys_of_an_application_the_slower_one_names_the_other(stack):
     files = [_serves(stack, f"{word}.yaml", a=word) for word in ("left", "right")]
     running = [stack.start("deploy", file) for file in files]
@@ -396,6 +398,7 @@ def test_a_killed_deploy_is_reported_and_then_taken_over(stack, service):
     assert _outcomes()[-2:] == ["abandoned", "good"]
 
 
+@pytest.mark.long
 def test_an_interrupted_deploy_releases_its_application_at_once(stack):
     running = stack.start("deploy", _serves(stack, a="interrupted"))
     wait_until(lambda: "open" in _outcomes())
@@ -405,6 +408,7 @@ def test_an_interrupted_deploy_releases_its_application_at_once(stack):
     _deploy(stack, a="after")
 
 
+@pytest.mark.long
 def test_deploy_reports_that_kuberay_does_not_send_the_config(stack, operator):
     """The operator is stopped, so `deploy` must not report success."""
     with operator.stopped():
@@ -438,6 +442,7 @@ def test_logs_are_those_of_the_replicas(stack, service):
     assert "Started initializing replica" in told
 
 
+@pytest.mark.long
 def test_a_canary_shifts_traffic_based_on_metrics_of_the_pods(stack, service):
     file = _serves(stack, "canary.yaml", v1="old")
     document = yaml.safe_load((stack.folder / file).read_text(encoding="utf-8"))

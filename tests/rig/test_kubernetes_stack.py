@@ -324,6 +324,7 @@ def _is_locked():
     )
 
 
+@pytest.mark.long
 def test_up_recovers_from_a_killed_up(stack):
     stack.write(_file(5))
     killed = stack.start("up", "--yes")
@@ -407,6 +408,7 @@ def test_a_description_that_does_not_fit_the_stack_is_refused(stack, change, sai
     _edit(before)
 
 
+@pytest.mark.long
 def test_up_reports_a_deleted_or_edited_description_until_a_refresh(stack):
     before = _outputs()
     kubectl("-n", SPACE, "delete", "configmap", f"{NAME}-raylift")
@@ -465,6 +467,7 @@ def test_delete_leaves_no_object_and_a_second_delete_is_a_no_op(stack):
     stack.raylift("up", "--yes")
 
 
+@pytest.mark.long
 def test_a_deleted_ray_service_is_reported_and_recreated_after_a_refresh(stack):
     kubectl("-n", SPACE, "delete", "rayservice", NAME, "--timeout=60s")
     refused = stack.raylift("up", "--yes", code=3)

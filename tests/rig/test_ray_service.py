@@ -69,6 +69,7 @@ def serve_config(folder):
     return json.dumps({"applications": [application]})
 
 
+@pytest.mark.long
 def test_the_operator_creates_a_cluster_that_serves_and_deletes_it(namespace, api, rig):
     apply(ray_service(namespace))
     wait_until(lambda: head_is_ready(namespace), seconds=90, every=0.5)

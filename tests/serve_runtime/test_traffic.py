@@ -25,6 +25,7 @@ from raylift.serve_runtime.serve_config.config import check
 from raylift.serve_runtime.serve_config.splitters import (
     IMPORT_PATH,
     refuse_deleted_arms,
+    refuse_grpc_arm,
     refuse_missing_arms,
     split_of,
     with_split,
@@ -145,6 +146,17 @@ def test_every_arm_must_be_an_application_with_a_route():
         "chat: arm 'chat' is itself a splitter",
         "chat: arm 'v9' is not an application of this cluster",
     ]
+
+
+def test_a_running_splitter_does_not_forward_to_an_application_without_http():
+    documents = {"chat": splitter(arms={"v1": 1}, mirror={"v2": 1}), "v1": app("v1")}
+    refuse_grpc_arm("v3", documents, location="serve.yaml:2")
+    with pytest.raises(InvalidInput) as failed:
+        refuse_grpc_arm("v2", documents, location="serve.yaml:2")
+    assert str(failed.value) == (
+        "serve.yaml:2: v2: can be reached only through gRPC, which splitter 'chat' does"
+        " not forward"
+    )
 
 
 def test_only_a_changed_splitter_is_asked_for_its_arms():
