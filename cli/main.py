@@ -11,12 +11,19 @@ import typer
 from raylift.cli.errors import Boundary, exit_at_once_if_needed
 from raylift.cli.help import Command
 from raylift.cli.options import (  # noqa: TC001 typer reads annotations
+    AllStacks,
+    Application,
     BlueGreen,
     Canary,
     ConfigSource,
+    Dashboard,
+    Deployment,
     DryRun,
+    Follow,
     Json,
+    Lines,
     Name,
+    Port,
     PreviewRestart,
     Prune,
     Restart,
@@ -26,6 +33,8 @@ from raylift.cli.options import (  # noqa: TC001 typer reads annotations
     Timeout,
     Values,
     Verbose,
+    Watch,
+    Weights,
     Yes,
 )
 
@@ -195,13 +204,7 @@ def traffic(
     application: Annotated[
         str, typer.Argument(metavar="APP", help="Name of a splitter.")
     ],
-    weights: Annotated[
-        Optional[list[str]],
-        typer.Argument(
-            metavar="ARM=WEIGHT",
-            help="Weights to set. By default, show the current ones.",
-        ),
-    ] = None,
+    weights: Weights = None,
     stack: Stack = "local",
     timeout: Timeout = 60,
     json: Json = False,
@@ -215,15 +218,8 @@ def traffic(
 @app.command(cls=Command)
 def status(
     stack: Stack = "local",
-    watch: Annotated[
-        bool, typer.Option("-w", "--watch", help="Refresh until you press Ctrl-C.")
-    ] = False,
-    every: Annotated[
-        bool,
-        typer.Option(
-            "--all", help="List the stacks in the kubeconfig's current cluster."
-        ),
-    ] = False,
+    watch: Watch = False,
+    every: AllStacks = False,
     json: Json = False,
 ) -> None:
     """Show the health of a stack.
@@ -241,26 +237,11 @@ def status(
 
 @app.command(cls=Command)
 def logs(
-    application: Annotated[
-        Optional[str],
-        typer.Argument(metavar="APP", help="Application to show. Defaults to all."),
-    ] = None,
-    deployment: Annotated[
-        Optional[str],
-        typer.Argument(
-            metavar="DEPLOYMENT", help="Deployment to show. Defaults to all."
-        ),
-    ] = None,
+    application: Application = None,
+    deployment: Deployment = None,
     stack: Stack = "local",
-    follow: Annotated[
-        bool, typer.Option("-f", "--follow", help="Keep streaming new lines.")
-    ] = False,
-    lines: Annotated[
-        int,
-        typer.Option(
-            "-n", "--lines", min=0, metavar="LINES", help="Lines to show per replica."
-        ),
-    ] = 100,
+    follow: Follow = False,
+    lines: Lines = 100,
     json: Json = False,
 ) -> None:
     """Show the logs of replicas, merged by time."""
@@ -277,19 +258,8 @@ def open_(
         typer.Argument(metavar="APP", help="Application to open. Defaults to all."),
     ] = None,
     stack: Stack = "local",
-    dashboard: Annotated[
-        bool, typer.Option("--dashboard", help="Open Ray's dashboard instead.")
-    ] = False,
-    port: Annotated[
-        int,
-        typer.Option(
-            "--port",
-            min=0,
-            max=65535,
-            metavar="PORT",
-            help="Port to listen on. With 0, a free one.",
-        ),
-    ] = 0,
+    dashboard: Dashboard = False,
+    port: Port = 0,
 ) -> None:
     """Make applications or Ray's dashboard available locally.
 

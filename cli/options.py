@@ -1,4 +1,4 @@
-"""The options that several commands share, and those of `deploy`."""
+"""The options that several commands share, and those of commands with many."""
 
 from __future__ import annotations
 
@@ -35,6 +35,52 @@ Timeout = Annotated[
     float,
     typer.Option(
         "--timeout", min=1, metavar="SECONDS", help="Maximum time to wait, in seconds."
+    ),
+]
+Application = Annotated[
+    str | None,
+    typer.Argument(metavar="APP", help="Application to show. Defaults to all."),
+]
+Weights = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="ARM=WEIGHT", help="Weights to set. By default, show the current ones."
+    ),
+]
+
+# Options of `status`, `logs` and `open`
+
+Watch = Annotated[
+    bool, typer.Option("-w", "--watch", help="Refresh until you press Ctrl-C.")
+]
+AllStacks = Annotated[
+    bool,
+    typer.Option("--all", help="List the stacks in the kubeconfig's current cluster."),
+]
+Deployment = Annotated[
+    str | None,
+    typer.Argument(metavar="DEPLOYMENT", help="Deployment to show. Defaults to all."),
+]
+Follow = Annotated[
+    bool, typer.Option("-f", "--follow", help="Keep streaming new lines.")
+]
+Lines = Annotated[
+    int,
+    typer.Option(
+        "-n", "--lines", min=0, metavar="LINES", help="Lines to show per replica."
+    ),
+]
+Dashboard = Annotated[
+    bool, typer.Option("--dashboard", help="Open Ray's dashboard instead.")
+]
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port",
+        min=0,
+        max=65535,
+        metavar="PORT",
+        help="Port to listen on. With 0, a free one.",
     ),
 ]
 

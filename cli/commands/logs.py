@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from raylift.cli.applications import find_applications
 from raylift.cli.connect import cluster_of, find_serving
 from raylift.cli.output import logs as view
 from raylift.errors import InvalidInput
 from raylift.messages import did_you_mean
 from raylift.serve_runtime.status import logs
-from raylift.serve_runtime.status.status import applications_of
 
 if TYPE_CHECKING:
     from raylift.serve_runtime.ray_api.dashboard import Dashboard
@@ -38,13 +38,10 @@ def run(stack_name: str, request: Request, *, as_json: bool) -> None:
 
 def _check(dashboard: Dashboard, application: str, deployment: str) -> None:
     """Raise InvalidInput if the application or its deployment does not exist."""
-    running = {a.name: a for a in applications_of(dashboard.serve_details())}
+    found = find_applications(dashboard, application)
     if not application:
         return
-    if application not in running:
-        near = did_you_mean(application, running)
-        raise InvalidInput.at("", f"application '{application}' not found{near}")
-    deployments = [d.name for d in running[application].deployments]
+    deployments = [d.name for d in found[application].deployments]
     if deployment and deployment not in deployments:
         near = did_you_mean(deployment, deployments)
         raise InvalidInput.at(

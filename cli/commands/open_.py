@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from raylift.cli.applications import find_applications
 from raylift.cli.connect import cluster_of, find_serving
 from raylift.cli.output import terminal
 from raylift.errors import FailedPrecondition, InvalidInput
-from raylift.messages import did_you_mean, os_reason
+from raylift.messages import os_reason
 from raylift.serve_runtime.ray_api.relay import Relay
-from raylift.serve_runtime.status.status import applications_of
 
 if TYPE_CHECKING:
     from raylift.serve_runtime.cluster.protocol import Cluster
@@ -50,15 +50,11 @@ def _routes(dashboard: Dashboard, request: Request) -> dict[str, str]:
         InvalidInput: The application does not exist.
         FailedPrecondition: No application has a route.
     """
-    running = {a.name: a for a in applications_of(dashboard.serve_details())}
     wanted = request.application
-    if wanted and wanted not in running:
-        near = did_you_mean(wanted, running)
-        raise InvalidInput.at("", f"application '{wanted}' not found{near}")
     routes = {
         name: application.route_prefix
-        for name, application in running.items()
-        if application.route_prefix and wanted in ("", name)
+        for name, application in find_applications(dashboard, wanted).items()
+        if application.route_prefix
     }
     if not routes:
         what = f"application '{wanted}' has no" if wanted else "no application has a"
