@@ -65,7 +65,7 @@ def deployer_rules() -> list[Any]:
     """
     return [
         *viewer_rules(),
-        _rule("ray.io", ["rayservices"], ["patch"]),
+        _rule("ray.io", ["rayservices", "rayclusters"], ["patch"]),
         _rule("apps", ["controllerrevisions"], ["create", "patch", "delete"]),
         _rule("", ["services/proxy"], ["create", "update"]),
     ]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from raylift.errors import FailedPrecondition, Unreachable
 from raylift.ray_service_client import RayServiceClient
+from raylift.ray_service_updates import BOUNDS, apply_bounds, set_empty_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 _SECONDS = 900.0
 _POLL_SECONDS = 1.0
-_TRIES = 10
-_BOUNDS = ("minReplicas", "maxReplicas")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +70,10 @@ class RayServiceWatch:
                 f"RayService '{stack}' was deleted, but Pulumi's state contains it",
                 hint=f"run `pulumi refresh -s {stack}`, then the same command again",
             )
-        _retry(self._set_empty_config)
+        set_empty_config(self._ray)
         changed = before.config is not None and self.look().config != before.config
         self._wait_for_head(before.cluster if changed else None, say)
-        _retry(self._apply_bounds)
+        apply_bounds(self._ray)
 
     def _wait_for_head(
         self, outdated: tuple[str, int] | None, say: Callable[[str], None]
@@ -90,36 +89,6 @@ class RayServiceWatch:
                     hint="run the same command again",
                 )
             time.sleep(_POLL_SECONDS)
-
-    # --- updates that KubeRay omits
-
-    def _set_empty_config(self) -> bool:
-        """Set `serveConfigV2` to no applications, unless it is set."""
-        service = self._ray.get()
-        if service is None or service["spec"].get("serveConfigV2") is not None:
-            return True
-        version = service["metadata"]["resourceVersion"]
-        return self._ray.set_serve_config("applications: []\n", version=version)
-
-    def _apply_bounds(self) -> bool:
-        """Copy the bounds of worker groups from the RayService to its RayCluster."""
-        service, ray = self._ray.get(), self._ray.cluster()
-        if service is None or ray is None:
-            return True
-        bounds = _bounds(service["spec"]["rayClusterConfig"])
-        current = ray["spec"].get("workerGroupSpecs") or []
-        groups = [group | bounds.get(group["groupName"], {}) for group in current]
-        if groups == current:
-            return True
-        path = f"{self._ray.ray}/rayclusters/{ray['metadata']['name']}"
-        version = ray["metadata"]["resourceVersion"]
-        body = {
-            "metadata": {"resourceVersion": version},
-            "spec": {"workerGroupSpecs": groups},
-        }
-        return bool(self._api.patch(path, body, "merge-patch+json"))
-
-    # --- readiness
 
     def _waiting_for(self, outdated: tuple[str, int] | None) -> str:
         """Return what the head waits for, or "" if it responds.
@@ -158,25 +127,8 @@ class RayServiceWatch:
         return ""
 
 
-def _retry(change: Callable[[], bool]) -> None:
-    """Retry a change until it does not conflict with a concurrent change by KubeRay."""
-    for _ in range(_TRIES):
-        if change():
-            return
-        time.sleep(_POLL_SECONDS)
-    raise Unreachable(
-        f"cannot update the RayService: KubeRay changed it concurrently {_TRIES} times",
-        hint="run the same command again",
-    )
-
-
 def _identity(ray: dict[str, Any] | None) -> tuple[str, int] | None:
     return (ray["metadata"]["name"], ray["metadata"]["generation"]) if ray else None
-
-
-def _bounds(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    groups = config.get("workerGroupSpecs") or ()
-    return {g["groupName"]: {k: g[k] for k in _BOUNDS if k in g} for g in groups}
 
 
 def _replacing(config: dict[str, Any]) -> dict[str, Any]:
@@ -187,7 +139,7 @@ def _replacing(config: dict[str, Any]) -> dict[str, Any]:
     config = copy.deepcopy(config)
     groups = config.get("workerGroupSpecs") or []
     for group in groups:
-        for key in ("replicas", *_BOUNDS):
+        for key in ("replicas", *BOUNDS):
             group.pop(key, None)
     for part in (config["headGroupSpec"], *groups):
         part["template"]["spec"].pop("tolerations", None)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from raylift.errors import InvalidInput, RayliftError, Unreachable
 from raylift.pod_troubles import last_seen
+from raylift.ray_service_updates import apply_bounds
 from raylift.serve_runtime.cluster.conflicts import (
     INTERRUPTED,
     changed,
@@ -103,6 +104,7 @@ class KubernetesCluster:
             # Two concurrent runs may have passed the check; the lower number wins.
             earlier = (r for r in self._revisions.busy() if r.number < release.number)
             refuse_overlap(documents, earlier)
+            apply_bounds(self._service)
             self._written = self._service.api.time()
             self._write(
                 documents, options=submission.options, replaced=submission.replaced

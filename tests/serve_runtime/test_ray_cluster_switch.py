@@ -49,6 +49,9 @@ class Service:
         self.config, self.version = text, self.version + 1
         return True
 
+    def cluster(self):
+        return None
+
     def clusters(self):
         return self.states[0][0]
 
