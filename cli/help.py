@@ -13,6 +13,7 @@ EXAMPLES = {
     "import": ["raylift import rayservice.yaml > serve.yaml"],
     "schema": ["raylift schema > stack.schema.json"],
     "up": ["raylift up", "raylift up -s prod", "raylift up -s prod --yes --json"],
+    "render": ["raylift render -s prod > manifests.yaml"],
     "preview": ["raylift preview -s prod"],
     "deploy": [
         "raylift deploy",

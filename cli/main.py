@@ -17,15 +17,20 @@ from raylift.cli.options import (  # noqa: TC001 typer reads annotations
     Canary,
     ConfigSource,
     Dashboard,
+    Deleted,
     Deployment,
+    Directory,
     DryRun,
     Follow,
     Json,
     Lines,
+    Manifest,
     Name,
     Port,
     PreviewRestart,
+    Profile,
     Prune,
+    Region,
     Restart,
     RoutePrefix,
     Stack,
@@ -74,10 +79,7 @@ def _root(
 
 @app.command(cls=Command)
 def init(
-    folder: Annotated[
-        Path,
-        typer.Argument(metavar="DIRECTORY", help="Directory to create the project in."),
-    ] = Path(),
+    folder: Directory = Path(),
 ) -> None:
     """Create a project with a sample application.
 
@@ -93,13 +95,8 @@ def eks_token(
     cluster: Annotated[
         str, typer.Option("--cluster", metavar="NAME", help="Name of the cluster.")
     ],
-    region: Annotated[
-        str, typer.Option("--region", metavar="REGION", help="AWS region.")
-    ],
-    profile: Annotated[
-        Optional[str],
-        typer.Option("--profile", metavar="NAME", help="AWS profile to use."),
-    ] = None,
+    region: Region,
+    profile: Profile = None,
 ) -> None:
     """Print a token for an EKS cluster, for use by a kubeconfig exec plugin."""
     from raylift.cli.commands.eks_token import run
@@ -123,9 +120,7 @@ def config(
 
 @app.command("import", cls=Command)
 def import_(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="RayService manifest to read.")
-    ],
+    file: Manifest,
 ) -> None:
     """Print the Serve config of a RayService manifest."""
     from raylift.cli.commands.import_ import run
@@ -164,6 +159,17 @@ def preview(
     from raylift.cli.commands.preview import run
 
     run(stack, restart=restart, as_json=json)
+
+
+@app.command(cls=Command)
+def render(stack: Stack = "local") -> None:
+    """Print a stack as Kubernetes manifests, for GitOps tools.
+
+    Neither Pulumi's state nor the cluster is read or changed.
+    """
+    from raylift.cli.commands.render import run
+
+    run(stack)
 
 
 @app.command(cls=Command)
@@ -272,12 +278,7 @@ def open_(
 
 @app.command(cls=Command)
 def delete(
-    applications: Annotated[
-        Optional[list[str]],
-        typer.Argument(
-            metavar="APP", help="Applications to delete. Defaults to the whole stack."
-        ),
-    ] = None,
+    applications: Deleted = None,
     stack: Stack = "local",
     timeout: Timeout = 120,
     yes: Yes = False,

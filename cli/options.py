@@ -19,6 +19,18 @@ Stack = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Skip the confirmation prompt.")]
+Directory = Annotated[
+    Path,
+    typer.Argument(metavar="DIRECTORY", help="Directory to create the project in."),
+]
+Manifest = Annotated[
+    Path, typer.Argument(metavar="FILE", help="RayService manifest to read.")
+]
+Region = Annotated[str, typer.Option("--region", metavar="REGION", help="AWS region.")]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="AWS profile to use."),
+]
 Restart = Annotated[
     bool,
     typer.Option(
@@ -45,6 +57,13 @@ Weights = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="ARM=WEIGHT", help="Weights to set. By default, show the current ones."
+    ),
+]
+
+Deleted = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="APP", help="Applications to delete. Defaults to the whole stack."
     ),
 ]
 

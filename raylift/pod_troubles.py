@@ -7,19 +7,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from raylift.messages import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _NEVER = ("InvalidImageName", "ErrImageNeverPull")
 _WAITING = ("CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff")
-# KubeRay's message about a pod that the API server rejected, and the reason's start.
-_NOT_CREATED = re.compile(r"Failed to create (?:head|worker) Pod .*?, (.+)", re.DOTALL)
-_FORBIDDEN = re.compile(r'pods "[^"]*" is forbidden: ')
+_FORBIDDEN = re.compile(r'^pods "[^"]*" is forbidden: ')
+# KubeRay's condition ReplicaFailure has one of these reasons if the API server rejects
+# a pod (KubeRay 1.6: ray-operator/controllers/ray/utils/constant.go).
+_REJECTED = {"head": "FailedCreateHeadPod", "worker": "FailedCreateWorkerPod"}
+# Reasons of events about the volumes of a pod.
+_VOLUMES = ("FailedMount", "FailedAttachVolume")
+_LONGEST = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """The reason from Kubernetes why a pod is not running.
+    """The reason from Kubernetes why a pod is not running, as one line.
 
     `is_permanent` is true if the pod can never start.
     """
@@ -31,46 +37,55 @@ class Trouble:
     def __str__(self) -> str:
         return f"{self.subject}: {self.text}"
 
+    @classmethod
+    def of(cls, subject: str, text: str, *, is_permanent: bool = False) -> Trouble:
+        """Return a trouble with the escaped start of a text."""
+        return cls(subject, printable(text, limit=_LONGEST), is_permanent)
+
 
 def trouble_of(pod: dict[str, Any]) -> Trouble | None:
-    """Return why a pod is not running, or None if its status does not tell."""
+    """Return why a pod is not running, or None if its status gives no reason."""
     subject = f"pod {pod['metadata']['name']}"
-    for condition in pod["status"].get("conditions") or []:
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+    for condition in _conditions(pod, "PodScheduled"):
+        if condition["status"] == "False":
             text = condition.get("message") or condition.get("reason", "")
-            return Trouble(subject, text)
+            return Trouble.of(subject, text)
     for reason, message in _waiting(pod):
         if reason in (*_NEVER, *_WAITING):
-            return Trouble(subject, f"{reason}: {message}", reason in _NEVER)
+            never = reason in _NEVER
+            return Trouble.of(subject, f"{reason}: {message}", is_permanent=never)
     return None
 
 
 def waits_for_volumes(pod: dict[str, Any]) -> bool:
-    """Return whether a pod is on a node, but its containers do not exist yet."""
-    return any(reason == "ContainerCreating" for reason, _ in _waiting(pod))
+    """Return whether a pod is on a node, but its volumes may not be mounted yet.
+
+    The condition exists since Kubernetes 1.29.
+    """
+    ready = _conditions(pod, "PodReadyToStartContainers")
+    return any(condition["status"] == "False" for condition in ready)
 
 
-def mount_troubles(
+def volume_troubles(
     pods: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]]
 ) -> list[Trouble]:
-    """Return why pods wait for their volumes, from events with reason FailedMount."""
+    """Return why pods wait for their volumes, from the warnings about pods."""
     texts = {
-        e["involvedObject"]["name"]: e.get("message", "") for e in _by_time(events)
+        event["involvedObject"]["name"]: event.get("message", "")
+        for event in sorted(events, key=last_seen)
+        if event.get("reason") in _VOLUMES
     }
     names = [pod["metadata"]["name"] for pod in pods]
-    return [Trouble(f"pod {name}", texts[name]) for name in names if name in texts]
+    return [Trouble.of(f"pod {n}", texts[n]) for n in names if n in texts]
 
 
-def creation_trouble(kind: str, events: Sequence[dict[str, Any]]) -> Trouble | None:
-    """Return why the API server rejected a head or a worker, from KubeRay's events.
-
-    Their reasons are FailedToCreateHeadPod and FailedToCreateWorkerPod (KubeRay 1.6).
-    """
-    for event in reversed(_by_time(events)):
-        if match := _NOT_CREATED.match(event.get("message", "")):
-            return Trouble(
-                f"{kind} pod", f"not created: {_FORBIDDEN.sub('', match[1])}"
-            )
+def rejection(kind: str, cluster: dict[str, Any]) -> Trouble | None:
+    """Return why the API server rejects a head or a worker of a RayCluster."""
+    for condition in _conditions(cluster, "ReplicaFailure"):
+        if condition.get("reason") == _REJECTED[kind]:
+            error = condition.get("message", "").partition("\n")[2]
+            reason = _FORBIDDEN.sub("", error)
+            return Trouble.of(f"{kind} pod", f"not created: {reason}")
     return None
 
 
@@ -88,12 +103,18 @@ def last_seen(event: dict[str, Any]) -> float:
     return max(datetime.fromisoformat(t).timestamp() if t else 0.0 for t in times)
 
 
-def _by_time(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(events, key=last_seen)
+def _conditions(found: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    conditions = (found.get("status") or {}).get("conditions") or []
+    return [condition for condition in conditions if condition["type"] == kind]
 
 
 def _waiting(pod: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the reason and message of each container that waits."""
-    for container in pod["status"].get("containerStatuses") or []:
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        yield waiting.get("reason", ""), waiting.get("message", "")
+    """Yield the reason and message of each container that waits.
+
+    KubeRay adds an init container to workers, which pulls the image first.
+    """
+    status = pod["status"]
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(kind) or []:
+            waiting = (container.get("state") or {}).get("waiting") or {}
+            yield waiting.get("reason", ""), waiting.get("message", "")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from raylift.errors import FailedPrecondition
 from raylift.pod_troubles import (
-    creation_trouble,
-    mount_troubles,
+    rejection,
     trouble_of,
+    volume_troubles,
     waits_for_volumes,
 )
 
@@ -159,38 +159,18 @@ class RayServiceClient:
         """Return why pods of a Ray cluster are not running, heads before workers."""
         if cluster is None:
             return []
-        pods = {k: self.pods(cluster, k) for k in kinds or ("head", "worker")}
-        every = [pod for group in pods.values() for pod in group]
-        found = [trouble for pod in every if (trouble := trouble_of(pod))]
-        waiting = [pod for pod in every if waits_for_volumes(pod)]
-        if waiting:
-            found += mount_troubles(waiting, self.events("FailedMount"))
-        for kind, group in pods.items():
-            found += filter(None, [self._creation_trouble(cluster, kind, group)])
-        return found
-
-    def _creation_trouble(
-        self, cluster: str, kind: str, pods: list[Any]
-    ) -> Trouble | None:
-        """Return why the API server rejects missing pods of a Ray cluster."""
-        if kind == "head" and pods:
-            return None
-        reason = f"FailedToCreate{kind.title()}Pod"
-        events = self.events(reason, involved=cluster)
-        if not events or (kind == "worker" and len(pods) >= self._desired(cluster)):
-            return None
-        return creation_trouble(kind, events)
-
-    def _desired(self, cluster: str) -> int:
-        """Return the number of worker pods that a Ray cluster should have."""
         found = self.api.get(f"{self.ray}/rayclusters/{cluster}") or {}
-        return int((found.get("status") or {}).get("desiredWorkerReplicas") or 0)
+        troubles: list[Trouble] = []
+        for kind in kinds or ("head", "worker"):
+            pods = self.pods(cluster, kind)
+            troubles += filter(None, [rejection(kind, found), *map(trouble_of, pods)])
+            if waiting := [pod for pod in pods if waits_for_volumes(pod)]:
+                warnings = self.events("type=Warning,involvedObject.kind=Pod")
+                troubles += volume_troubles(waiting, warnings)
+        return troubles
 
-    def events(self, reason: str, *, involved: str = "") -> list[Any]:
-        """Return the events with a reason, optionally those about one object."""
-        selector = f"reason={reason}" + f",involvedObject.name={involved}" * bool(
-            involved
-        )
+    def events(self, selector: str) -> list[Any]:
+        """Return the events that a field selector selects."""
         return self.api.items(f"{self.core}/events", fieldSelector=selector)
 
     def head_of(self, cluster: str) -> HeadPod | None:

@@ -25,7 +25,7 @@ class Toleration(Section):
 
 
 class EnvSource(Section):
-    """An object whose keys become environment variables. Exactly one is required."""
+    """An object whose keys become environment variables: a ConfigMap or a Secret."""
 
     config_map: ObjectName | None = None
     """ConfigMap in the namespace of the stack."""
@@ -65,7 +65,7 @@ class Volume(Section):
     empty_dir: Bytes | None = None
     """Size limit of an empty directory that each pod gets on the disk of its node.
 
-    In bytes or with a unit, such as `100Gi`.
+    In bytes or with a unit, such as `100Gi`; at least `1Mi`.
     """
 
 

@@ -109,7 +109,11 @@ def _volume_name(volume: Volume) -> str:
 
 def _source(volume: Volume) -> dict[str, Any]:
     if volume.persistent_volume_claim:
-        return {"persistentVolumeClaim": {"claimName": volume.persistent_volume_claim}}
+        claim: dict[str, Any] = {"claimName": volume.persistent_volume_claim}
+        if volume.read_only:
+            # Otherwise, the kubelet may change the owner of every file in it.
+            claim["readOnly"] = True
+        return {"persistentVolumeClaim": claim}
     if volume.config_map:
         return {"configMap": {"name": volume.config_map}}
     if volume.secret:
@@ -175,8 +179,13 @@ def cpu_quantity(cpus: float) -> str:
 
 
 def quantity(amount: int) -> str:
-    """Return a count, or a number of bytes, as Kubernetes writes it."""
-    return byte_quantity(amount) if amount and amount % _MIB == 0 else str(amount)
+    """Return a count, or a number of bytes, as Kubernetes writes it: `2k`, `9Gi`."""
+    if amount and amount % _MIB == 0:
+        return byte_quantity(amount)
+    units = ["", "k", "M", "G"]
+    while amount and amount % 1000 == 0 and len(units) > 1:
+        amount, units = amount // 1000, units[1:]
+    return f"{amount}{units[0]}"
 
 
 def byte_quantity(size: int) -> str:

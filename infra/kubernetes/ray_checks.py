@@ -12,6 +12,7 @@ from raylift.redaction import has_token
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from raylift.infra.kubernetes.pod_config import Volume
     from raylift.infra.kubernetes.ray_config import (
         FaultTolerance,
         InCluster,
@@ -30,6 +31,7 @@ _STORAGE_KEYS = {
     "elasticache": ("nodeType", "replicas", "multiAz"),
 }
 
+_SMALLEST = 1 << 20  # a limit of 0Mi would be no limit
 _VOLUME_SOURCES = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
 
 
@@ -116,23 +118,53 @@ def check_environment_sources(ray: Ray) -> Iterator[Finding]:
     """Check that each source of environment variables is one object."""
     for index, source in enumerate(ray.env_from):
         if bool(source.config_map) == bool(source.secret):
-            text = "requires either configMap or secret"
+            text = "requires exactly one of configMap, secret"
             yield Finding(("ray", "envFrom", index), text)
 
 
 def check_volumes(ray: Ray) -> Iterator[Finding]:
-    """Check that volumes have unique names and paths, and one source each."""
+    """Check the names, sources and mount paths of volumes."""
     path = ("ray", "volumes")
     yield from check_unique_names(ray.volumes, path)
-    mounted: set[str] = set()
     for index, volume in enumerate(ray.volumes):
-        if len(set(changed_keys(volume)) & _VOLUME_SOURCES) != 1:
-            text = f"requires exactly one of {', '.join(sorted(_VOLUME_SOURCES))}"
-            yield Finding((*path, index), text)
-        if volume.mount_path in mounted:
-            text = f"must be unique; '{volume.mount_path}' is already used"
-            yield Finding((*path, index, "mountPath"), text)
-        mounted.add(volume.mount_path)
+        yield from _check_source((*path, index), volume)
+        for other in ray.volumes[:index]:
+            yield from _check_mounts((*path, index, "mountPath"), volume, other)
+
+
+def _check_source(path: KeyPath, volume: Volume) -> Iterator[Finding]:
+    if len(set(changed_keys(volume)) & _VOLUME_SOURCES) != 1:
+        text = f"requires exactly one of {', '.join(sorted(_VOLUME_SOURCES))}"
+        yield Finding(path, text)
+    if volume.empty_dir is not None and volume.empty_dir < _SMALLEST:
+        yield Finding((*path, "emptyDir"), "must be at least 1Mi")
+
+
+def _check_mounts(path: KeyPath, volume: Volume, other: Volume) -> Iterator[Finding]:
+    """Check that neither of two volumes hides the other or is in a read-only one.
+
+    A container runtime cannot create a mount point in a read-only volume.
+    """
+    first, second = sorted((volume, other), key=lambda each: each.mount_path)
+    is_fixed = first.read_only or first.config_map or first.secret
+    if volume.mount_path == other.mount_path:
+        yield Finding(path, f"must be unique; '{volume.mount_path}' is already used")
+    elif is_fixed and second.mount_path.startswith(f"{first.mount_path}/"):
+        text = f"'{second.mount_path}' is in volume '{first.name}', which is read-only"
+        yield Finding(path, text)
+
+
+def check_topology_spread(ray: Ray) -> Iterator[Finding]:
+    """Check that the rules of a worker group are different, as Kubernetes requires."""
+    for number, group in enumerate(ray.worker_groups or ()):
+        seen: set[tuple[str, str]] = set()
+        for index, rule in enumerate(group.topology_spread):
+            key = (rule.topology_key, rule.when_unsatisfiable)
+            if key in seen:
+                place = ("ray", "workerGroups", number, "topologySpread", index)
+                text = f"'{rule.topology_key}' already has a rule with {key[1]}"
+                yield Finding((*place, "topologyKey"), text)
+            seen.add(key)
 
 
 def check_network_policy(network_policy: NetworkPolicy) -> Iterator[Finding]:
@@ -192,6 +224,7 @@ RAY_CHECKS = (
     check_worker_group_names,
     check_environment_sources,
     check_volumes,
+    check_topology_spread,
     check_network_policy,
     check_namespace,
     check_rocksdb,

@@ -32,13 +32,19 @@ _REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*")
 _MOUNT_PATH = re.compile(r"(/[^/:\s]+)+")
 # Paths that Ray, KubeRay or raylift use in a pod.
 _USED_PATHS = (
+    *("/bin", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr"),
     "/dev/shm",  # noqa: S108 a path in a pod
-    "/home/ray",
+    "/home/ray/anaconda3",
     "/mnt/gcs",
     "/tmp/ray",  # noqa: S108 a path in a pod
     "/var/run/secrets",
 )
 _OTHER_KEYS = {"cpu": "numCpus", "memory": "memory", GPU_RESOURCE: "numGpus"}
+# Resources whose number KubeRay reports to Ray as GPUs
+# (ray-operator/controllers/ray/utils/resources.go).
+_GPU_LIKE = re.compile(r"gpu$|^nvidia\.com/mig-")
+_HUGE_PAGES = re.compile(r"hugepages-(\d+)(Ki|Mi|Gi)")
+_UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _TAG = re.compile(r":(?P<version>\d+\.\d+\.\d+)[-.\w]*(@sha256:[0-9a-f]{64})?$")
 
@@ -136,11 +142,31 @@ def mount_path(value: str) -> str:
 
 
 def extra_resources(value: dict[str, int]) -> dict[str, int]:
-    """Return the resources of a container that have no key of their own."""
-    for name in value:
-        if name in _OTHER_KEYS:
-            raise ValueError(f"'{name}' is set by {_OTHER_KEYS[name]}")
+    """Return the resources of a container that no other key sets.
+
+    Kubernetes would reject any other name or amount when it creates a pod.
+    """
+    if problems := [p for name, n in value.items() if (p := _problem_of(name, n))]:
+        raise ValueError("; ".join(problems))
     return value
+
+
+def _problem_of(name: str, amount: int) -> str:
+    if name in _OTHER_KEYS:
+        return f"'{name}' is set by {_OTHER_KEYS[name]}"
+    if _GPU_LIKE.search(name):
+        return f"'{name}' would count as a GPU; only {GPU_RESOURCE} is supported"
+    if pages := _HUGE_PAGES.fullmatch(name):
+        size = int(pages[1]) * _UNITS[pages[2]]
+        multiple = amount and amount % size == 0
+        return "" if multiple else f"'{name}' must be a multiple of the page size"
+    domain = name.rpartition("/")[0]
+    if name == "ephemeral-storage" or domain.partition(".")[0] not in ("", "requests"):
+        return ""
+    return (
+        f"'{printable(name)}' must be ephemeral-storage, hugepages-2Mi, or a name with"
+        " a domain, such as rdma/hca"
+    )
 
 
 def feature_gate(value: str) -> str:

@@ -257,7 +257,8 @@ class KubernetesCluster:
 
     def _refusal(self) -> str:
         """Return Ray's error if it rejected the last config."""
-        for event in self._service.events(_EVENT, involved=self.outputs.stack):
+        selector = f"involvedObject.name={self.outputs.stack},reason={_EVENT}"
+        for event in self._service.events(selector):
             refused = _REFUSED.search(event.get("message", ""))
             if refused and last_seen(event) >= self._written:
                 return f"Ray rejected the config: {reason(refused[1])}"

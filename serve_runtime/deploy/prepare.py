@@ -20,6 +20,7 @@ from raylift.serve_runtime.status.capacity import free_resources
 from raylift.serve_runtime.status.status import applications_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from raylift.serve_runtime.cluster.protocol import Cluster
@@ -70,11 +71,7 @@ def prepare(
     cluster.refuse_other_address(details)
     # The old version keeps serving while a potential node starts.
     potential = cluster.potential_nodes(nodes)
-    names = {each.name for each in config.applications}
-    others = {name: doc for name, doc in current.items() if name not in names}
     for application in config.applications:
-        if application.facts.no_http:
-            refuse_grpc_arm(application.name, others, location=application.location)
         preflight.refuse_without_servicer(application, config.options, details)
         preflight.refuse_infeasible(application, nodes, potential)
     applications, sent_bytes = _upload_all(cluster, config)
@@ -86,16 +83,21 @@ def prepare(
     unsettled = _unsettled(cluster, base, details)
     decided = plan(desired, current, unsettled=unsettled, prune=prune)
     preflight.refuse_taken_routes(decided, current)
-    refuse_bad_arms(decided, current)
+    refuse_bad_arms(decided, current, config.applications)
     return Prepared(decided, desired, current, base, config.options, added, sent_bytes)
 
 
-def refuse_bad_arms(decided: Plan, current: dict[str, dict[str, Any]]) -> None:
+def refuse_bad_arms(
+    decided: Plan,
+    current: dict[str, dict[str, Any]],
+    applications: Sequence[Application] = (),
+) -> None:
     """Check splitters and their arms in the state after the plan.
 
     Raises:
         Conflict: An application with traffic is deleted.
-        InvalidInput: An arm of a changed splitter is missing.
+        InvalidInput: An arm of a changed splitter is missing, or one of the
+            `applications` is an arm but can be reached only through gRPC.
     """
     deleted = [name for name, document in decided.documents.items() if document is None]
     after = current | {
@@ -104,6 +106,9 @@ def refuse_bad_arms(decided: Plan, current: dict[str, dict[str, Any]]) -> None:
     refuse_deleted_arms(deleted, after)
     after = {name: doc for name, doc in after.items() if name not in deleted}
     refuse_missing_arms(decided.documents, after)
+    for each in applications:
+        if each.facts.no_http:
+            refuse_grpc_arm(each.name, after, location=each.location)
 
 
 def running(base: Desired, details: dict[str, Any]) -> dict[str, dict[str, Any]]:

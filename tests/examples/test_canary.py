@@ -68,6 +68,7 @@ def test_without_traffic_the_canary_fails_and_the_old_version_stays(stack, copy)
     assert stack.get("/canary") == (200, "v2")
 
 
+@pytest.mark.long
 def test_blue_green_moves_all_traffic_at_once(stack, copy):
     with Load(stack, "/canary") as load:
         stack.run("deploy", str(copy / "serve.yaml"), "--blue-green", "--step", "6s")

@@ -86,9 +86,9 @@ REFUSED = {
     "raylift:ray: {priorityClassName: High Priority}":
     "raylift:ray.priorityClassName: must consist of lowercase letters, digits, '-' and '.', and have at most 253 characters",
     "raylift:ray: {envFrom: [{}]}":
-    "raylift:ray.envFrom[0]: requires either configMap or secret",
+    "raylift:ray.envFrom[0]: requires exactly one of configMap, secret",
     "raylift:ray: {envFrom: [{configMap: a, secret: b}]}":
-    "raylift:ray.envFrom[0]: requires either configMap or secret",
+    "raylift:ray.envFrom[0]: requires exactly one of configMap, secret",
     "raylift:ray: {volumes: [{name: a, mountPath: /a}]}":
     "raylift:ray.volumes[0]: requires exactly one of configMap, emptyDir, persistentVolumeClaim, secret",
     "raylift:ray: {volumes: [{name: a, mountPath: /a, secret: b, emptyDir: 1Gi}]}":
@@ -100,13 +100,25 @@ REFUSED = {
     "raylift:ray: {volumes: [{name: a, mountPath: /a/../dev, secret: b}]}":
     "raylift:ray.volumes[0].mountPath: must be an absolute path such as /models, without a trailing slash, not the string '/a/../dev'",
     "raylift:ray: {volumes: [{name: a, mountPath: /home, secret: b}]}":
-    "raylift:ray.volumes[0].mountPath: must not hide /home/ray, which Ray's pods use",
+    "raylift:ray.volumes[0].mountPath: must not hide /home/ray/anaconda3, which Ray's pods use",
+    "raylift:ray: {volumes: [{name: a, mountPath: /usr, secret: b}]}":
+    "raylift:ray.volumes[0].mountPath: must not hide /usr, which Ray's pods use",
+    "raylift:ray: {volumes: [{name: a, mountPath: /a, secret: b}, {name: b, mountPath: /a/b, emptyDir: 1Gi}]}":
+    "raylift:ray.volumes[1].mountPath: '/a/b' is in volume 'a', which is read-only",
+    "raylift:ray: {volumes: [{name: a, mountPath: /a, emptyDir: 500Ki}]}":
+    "raylift:ray.volumes[0].emptyDir: must be at least 1Mi",
     "raylift:ray: {volumes: [{name: a, mountPath: /a, secret: b}, {name: a, mountPath: /b, secret: b}]}":
     "raylift:ray.volumes[1].name: must be unique; 'a' is already used",
     "raylift:ray: {volumes: [{name: a, mountPath: /a, secret: b}, {name: b, mountPath: /a, secret: b}]}":
     "raylift:ray.volumes[1].mountPath: must be unique; '/a' is already used",
     "raylift:ray: {workerGroups: [{name: workers, extraResources: {nvidia.com/gpu: 1}}]}":
     "raylift:ray.workerGroups[0].extraResources: 'nvidia.com/gpu' is set by numGpus",
+    "raylift:ray: {workerGroups: [{name: workers, extraResources: {pods: 1, amd.com/gpu: 1}}]}":
+    "raylift:ray.workerGroups[0].extraResources: 'pods' must be ephemeral-storage, hugepages-2Mi, or a name with a domain, such as rdma/hca; 'amd.com/gpu' would count as a GPU; only nvidia.com/gpu is supported",
+    "raylift:ray: {workerGroups: [{name: workers, extraResources: {hugepages-2Mi: 1}}]}":
+    "raylift:ray.workerGroups[0].extraResources: 'hugepages-2Mi' must be a multiple of the page size",
+    "raylift:ray: {workerGroups: [{name: workers, topologySpread: [{topologyKey: zone}, {topologyKey: zone}]}]}":
+    "raylift:ray.workerGroups[0].topologySpread[1].topologyKey: 'zone' already has a rule with ScheduleAnyway",
     "raylift:ray: {workerGroups: [{name: workers, topologySpread: [{topologyKey: zone, maxSkew: 0}]}]}":
     "raylift:ray.workerGroups[0].topologySpread[0].maxSkew: must be at least 1, not 0",
     # where state is kept

@@ -9,6 +9,12 @@ from raylift.infra.kubernetes.config import KubernetesConfig
 
 VOLUMES = [
     {"name": "models", "mountPath": "/models", "persistentVolumeClaim": "weights"},
+    {
+        "name": "shared",
+        "mountPath": "/shared",
+        "readOnly": True,
+        "persistentVolumeClaim": "shared",
+    },
     {"name": "cache", "mountPath": "/cache", "emptyDir": "90Gi"},
     {"name": "etc", "mountPath": "/etc/models", "readOnly": True, "configMap": "etc"},
     {"name": "keys", "mountPath": "/etc/keys", "secret": "keys"},
@@ -71,6 +77,9 @@ def test_every_ray_pod_mounts_the_volumes(resources):
         assert volumes["user-models"] == {
             "persistentVolumeClaim": {"claimName": "weights"}
         }
+        assert volumes["user-shared"] == {
+            "persistentVolumeClaim": {"claimName": "shared", "readOnly": True}
+        }
         assert volumes["user-cache"] == {"emptyDir": {"sizeLimit": "90Gi"}}
         assert volumes["user-etc"] == {"configMap": {"name": "etc"}}
         assert volumes["user-keys"] == {"secret": {"secretName": "keys"}}
@@ -95,14 +104,30 @@ def test_every_ray_pod_reads_the_environment(resources):
 
 @pytest.mark.parametrize(
     "resources",
-    [{"group": {"extraResources": {"rdma/hca": 2, "ephemeral-storage": "9Gi"}}}],
+    [
+        {
+            "group": {
+                "extraResources": {
+                    "rdma/hca": 1000,
+                    "example.com/none": 0,
+                    "ephemeral-storage": "9Gi",
+                    "hugepages-2Mi": "64Mi",
+                }
+            }
+        }
+    ],
     indirect=True,
 )
 def test_workers_request_extra_resources(resources):
     amounts = _containers(resources)[1]["resources"]
     assert amounts["limits"] == amounts["requests"]
     extra = {k: v for k, v in amounts["limits"].items() if k not in ("cpu", "memory")}
-    assert extra == {"rdma/hca": "2", "ephemeral-storage": "9Gi"}
+    assert extra == {
+        "rdma/hca": "1k",
+        "example.com/none": "0",
+        "ephemeral-storage": "9Gi",
+        "hugepages-2Mi": "64Mi",
+    }
 
 
 @pytest.mark.parametrize(

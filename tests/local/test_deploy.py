@@ -12,6 +12,19 @@ from project import ANSWER_SECONDS, COMMAND_SECONDS, WAIT_SECONDS, wait_until
 
 pytestmark = pytest.mark.ray
 
+STUCK = """
+import time
+from ray import serve
+@serve.deployment
+class Hello:
+    def __init__(self):
+        self.load()
+    def load(self):
+        time.sleep(600)
+    def __call__(self, request):
+        return "never"
+app = Hello.bind()
+"""
 STREAM = """
 import asyncio
 from ray import serve
@@ -59,6 +72,14 @@ def two(up):
         up.write_serve(f"{name}.yaml", _app(name, name))
         up.run("deploy", f"{name}.yaml")
     return up
+
+
+@pytest.fixture
+def stuck(two):
+    """A Serve config with a version of application a that never starts."""
+    two.write_app("stuck", code=STUCK)
+    two.write_serve("stuck.yaml", _app("a", "stuck"))
+    return "stuck.yaml"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -174,26 +195,9 @@ def test_a_new_application_that_fails_is_deleted(two):
 
 
 @pytest.mark.long
-def test_a_stuck_constructor_rolls_back_at_the_deadline_and_names_the_line(
-    two,
-):
-    code = """
-import time
-from ray import serve
-@serve.deployment
-class Hello:
-    def __init__(self):
-        self.load()
-    def load(self):
-        time.sleep(600)
-    def __call__(self, request):
-        return "never"
-app = Hello.bind()
-"""
-    two.write_app("stuck", code=code)
-    two.write_serve("stuck.yaml", _app("a", "stuck"))
+def test_a_stuck_constructor_rolls_back_at_the_deadline_and_names_the_line(two, stuck):
     seconds = f"{15 + 5 * two.slowness():.0f}"
-    result = two.run("deploy", "stuck.yaml", "--timeout", seconds, code=6)
+    result = two.run("deploy", stuck, "--timeout", seconds, code=6)
     assert "still in its constructor at Hello.load (hello.py:" in result.stderr
     assert two.get("/a")[0] == 200
 
@@ -293,9 +297,9 @@ def test_prune_requires_yes_and_deletes_applications_not_in_the_file(two):
 
 
 @pytest.mark.long
-def test_a_deploy_of_an_application_that_is_being_deployed_is_a_conflict(two):
+def test_a_deploy_of_an_application_that_is_being_deployed_is_a_conflict(two, stuck):
     seconds = f"{10 + 10 * two.slowness():.0f}"
-    slow = two.start("deploy", "stuck.yaml", "--timeout", seconds)
+    slow = two.start("deploy", stuck, "--timeout", seconds)
     wait_until(lambda: _open_release(two))
     two.write_app("a", version="v9")
     result = two.run("deploy", "a.yaml", code=5)
@@ -304,8 +308,8 @@ def test_a_deploy_of_an_application_that_is_being_deployed_is_a_conflict(two):
     assert slow.returncode == 6
 
 
-def test_a_killed_deploy_is_reported_and_recovered_by_the_next_one(two):
-    killed = two.start("deploy", "stuck.yaml")
+def test_a_killed_deploy_is_reported_and_recovered_by_the_next_one(two, stuck):
+    killed = two.start("deploy", stuck)
     wait_until(lambda: _open_release(two))
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
@@ -316,8 +320,8 @@ def test_a_killed_deploy_is_reported_and_recovered_by_the_next_one(two):
     assert two.status()["problems"] == []
 
 
-def test_an_interrupted_deploy_reports_that_it_is_safe_to_run_again(two):
-    running = two.start("deploy", "stuck.yaml")
+def test_an_interrupted_deploy_reports_that_it_is_safe_to_run_again(two, stuck):
+    running = two.start("deploy", stuck)
     wait_until(lambda: _open_release(two))
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=WAIT_SECONDS)

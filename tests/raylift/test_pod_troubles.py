@@ -8,32 +8,35 @@ from raylift.pod_troubles import trouble_of
 from raylift.ray_service_client import RayServiceClient
 
 CORE, RAY = "/api/v1/namespaces/ns", "/apis/ray.io/v1/namespaces/ns"
-NO_CLASS = "no PriorityClass with name high was found"
 QUOTA = "exceeded quota: small, requested: cpu=2, used: cpu=8, limited: cpu=8"
 MOUNT = 'MountVolume.SetUp failed for volume "user-etc" : configmap "etc" not found'
-CREATING = {
-    "containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]
+MOUNTING = {
+    "conditions": [{"type": "PodReadyToStartContainers", "status": "False"}],
+    "initContainerStatuses": [{"state": {"waiting": {"reason": "PodInitializing"}}}],
 }
-RUNNING = {"phase": "Running"}
+RUNNING = {
+    "phase": "Running",
+    "conditions": [{"type": "PodReadyToStartContainers", "status": "True"}],
+}
 
 
 class Api:
-    """An API server in memory that selects events by reason and object, and pods."""
+    """An API server in memory that selects pods by labels, and events by fields."""
 
     def __init__(self):
-        self.pods, self.events, self.desired = [], [], 0
+        self.pods, self.events, self.conditions = [], [], []
 
     def add_pod(self, name, kind, status):
         labels = {"ray.io/cluster": "c", "ray.io/node-type": kind}
-        self.pods.append(
-            {"metadata": {"name": name, "labels": labels}, "status": status}
-        )
+        metadata = {"name": name, "labels": labels}
+        self.pods.append({"metadata": metadata, "status": status})
 
     def add_event(self, reason, name, message, seen):
         self.events.append(
             {
                 "reason": reason,
-                "involvedObject": {"name": name},
+                "type": "Warning",
+                "involvedObject": {"kind": "Pod", "name": name},
                 "message": message,
                 "lastTimestamp": f"2026-01-01T00:00:{seen:02}Z",
             }
@@ -44,18 +47,12 @@ class Api:
             wanted = dict(each.split("=") for each in labelSelector.split(","))
             return [p for p in self.pods if p["metadata"]["labels"] == wanted]
         assert path == f"{CORE}/events"
-        wanted = dict(each.split("=") for each in fieldSelector.split(","))
-        name = wanted.get("involvedObject.name")
-        return [
-            event
-            for event in self.events
-            if event["reason"] == wanted["reason"]
-            and name in (None, event["involvedObject"]["name"])
-        ]
+        assert fieldSelector == "type=Warning,involvedObject.kind=Pod"
+        return self.events
 
     def get(self, path):
         assert path == f"{RAY}/rayclusters/c"
-        return {"status": {"desiredWorkerReplicas": self.desired}}
+        return {"status": {"conditions": self.conditions}}
 
 
 @pytest.fixture
@@ -86,7 +83,7 @@ def _troubles(api, *kinds):
         ),
         (
             {
-                "containerStatuses": [
+                "initContainerStatuses": [
                     {"state": {"running": {}}},
                     {
                         "state": {
@@ -127,31 +124,28 @@ def test_the_reason_why_a_pod_does_not_run(status, expected):
     assert str(trouble or "") == (expected and f"pod w: {expected}")
 
 
-def test_a_head_that_the_api_server_rejects(api):
-    message = (
-        f'Failed to create head Pod ns/c-head, pods "c-head" is forbidden: {NO_CLASS}'
-    )
-    api.add_event("FailedToCreateHeadPod", "c", message, seen=1)
-    assert _troubles(api, "head") == [f"head pod: not created: {NO_CLASS}"]
-    api.add_pod("c-head", "head", RUNNING)
-    assert _troubles(api, "head") == []
-
-
-def test_workers_that_the_api_server_rejects(api):
-    start = "Failed to create worker Pod for the cluster ns/c, "
-    for seen, text in ((9, QUOTA), (1, NO_CLASS)):
-        message = f'{start}pods "c-w-x" is forbidden: {text}'
-        api.add_event("FailedToCreateWorkerPod", "c", message, seen)
-    api.add_event("FailedToCreateWorkerPod", "other", f"{start}no", seen=20)
-    api.desired = 1
-    assert _troubles(api) == [f"worker pod: not created: {QUOTA}"]
-    api.add_pod("w", "worker", RUNNING)
-    assert _troubles(api) == []
+@pytest.mark.parametrize(("kind", "name"), [("head", "Head"), ("worker", "Worker")])
+def test_a_pod_that_the_api_server_rejects(api, kind, name):
+    reason = f"FailedCreate{name}Pod"
+    message = f'{reason}\npods "c-x" is forbidden: {QUOTA}'
+    failure = {"type": "ReplicaFailure", "status": "True", "reason": reason}
+    api.conditions = [failure | {"message": message}, {"type": "HeadPodReady"}]
+    assert _troubles(api) == [f"{kind} pod: not created: {QUOTA}"]
+    assert _troubles(api, {"head": "worker", "worker": "head"}[kind]) == []
 
 
 def test_a_pod_that_waits_for_its_volumes(api):
-    api.add_pod("a", "worker", CREATING)
+    api.add_pod("a", "worker", MOUNTING)
     api.add_pod("b", "worker", RUNNING)
     for name in ("a", "b"):
-        api.add_event("FailedMount", name, MOUNT, seen=1)
-    assert _troubles(api, "worker") == [f"pod a: {MOUNT}"]
+        api.add_event("FailedMount", name, "an earlier reason", seen=1)
+        api.add_event("FailedAttachVolume", name, f"{MOUNT}\nOutput: no", seen=2)
+        api.add_event("Unhealthy", name, "probe", seen=3)
+    assert _troubles(api, "worker") == [f"pod a: {MOUNT}\\nOutput: no"]
+
+
+def test_troubles_of_the_head_come_first(api):
+    for kind in ("worker", "head"):
+        api.add_pod(kind, kind, MOUNTING)
+        api.add_event("FailedMount", kind, "no", seen=1)
+    assert _troubles(api) == ["pod head: no", "pod worker: no"]

@@ -175,9 +175,11 @@ POLICIES = (
     ),
     Policy(
         "no-privilege-escalation",
+        # The API server rejects `false` for a privileged container.
         _all(
-            "has(c.securityContext.allowPrivilegeEscalation)"
-            " && !c.securityContext.allowPrivilegeEscalation"
+            "(has(c.securityContext.privileged) && c.securityContext.privileged)"
+            " || (has(c.securityContext.allowPrivilegeEscalation)"
+            " && !c.securityContext.allowPrivilegeEscalation)"
         ),
         (*_SECURITY, "allowPrivilegeEscalation"),
         True,

@@ -115,6 +115,11 @@ def test_every_policy_refuses_a_violation(policies, namespace):
     assert [_refusal(namespace, each) for each in good_objects()] == [""] * 5
 
 
+def test_the_policies_apply_to_the_stack(stack):
+    policy = next(p for p in POLICIES if p.name == "no-open-services")
+    assert policy.name in _refusal(SPACE, policy.violation())
+
+
 def _refusal(namespace, manifest):
     """Return the error of a dry run that creates an object, or ""."""
     words = ("create", "--dry-run=server", "-n", namespace, "-f", "-")

@@ -61,8 +61,8 @@ class Service:
     def troubles(self, _):
         return self.pod_troubles
 
-    def events(self, _, *, involved):
-        assert involved == self.stack
+    def events(self, selector):
+        assert f"involvedObject.name={self.stack}," in selector
         return self.refusals
 
     # -- the API server

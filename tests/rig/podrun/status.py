@@ -41,6 +41,7 @@ class Status:
         ready = str(self.ready)
         conditions = {
             "PodScheduled": "True",
+            "PodReadyToStartContainers": "True",
             "Initialized": "True",
             "ContainersReady": ready,
             "Ready": ready,
