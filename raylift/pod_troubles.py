@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _NEVER = ("InvalidImageName", "ErrImageNeverPull")
 _WAITING = ("CreateContainerConfigError", "ErrImagePull", "ImagePullBackOff")
+_NOT_STARTED = ("ContainerCreating", "PodInitializing")
 _FORBIDDEN = re.compile(r'^pods "[^"]*" is forbidden: ')
 # KubeRay's condition ReplicaFailure has one of these reasons if the API server rejects
 # a pod (KubeRay 1.6: ray-operator/controllers/ray/utils/constant.go).
@@ -60,10 +61,13 @@ def trouble_of(pod: dict[str, Any]) -> Trouble | None:
 def waits_for_volumes(pod: dict[str, Any]) -> bool:
     """Return whether a pod is on a node, but its volumes may not be mounted yet.
 
-    The condition exists since Kubernetes 1.29.
+    Kubernetes 1.28 lacks the condition that tells it.
     """
-    ready = _conditions(pod, "PodReadyToStartContainers")
-    return any(condition["status"] == "False" for condition in ready)
+    if pod["status"].get("phase") != "Pending":
+        return False
+    if ready := _conditions(pod, "PodReadyToStartContainers"):
+        return any(condition["status"] == "False" for condition in ready)
+    return any(reason in _NOT_STARTED for reason, _ in _waiting(pod))
 
 
 def volume_troubles(
@@ -79,8 +83,16 @@ def volume_troubles(
     return [Trouble.of(f"pod {n}", texts[n]) for n in names if n in texts]
 
 
-def rejection(kind: str, cluster: dict[str, Any]) -> Trouble | None:
-    """Return why the API server rejects a head or a worker of a RayCluster."""
+def rejection(kind: str, cluster: dict[str, Any], pods: int) -> Trouble | None:
+    """Return why the API server rejects a head or a worker of a RayCluster.
+
+    `pods` is the number of existing pods. KubeRay may keep an old reason although none
+    is missing.
+    """
+    status = cluster.get("status") or {}
+    wanted = 1 if kind == "head" else status.get("desiredWorkerReplicas", 0)
+    if pods >= wanted:
+        return None
     for condition in _conditions(cluster, "ReplicaFailure"):
         if condition.get("reason") == _REJECTED[kind]:
             error = condition.get("message", "").partition("\n")[2]

@@ -160,13 +160,15 @@ class RayServiceClient:
         if cluster is None:
             return []
         found = self.api.get(f"{self.ray}/rayclusters/{cluster}") or {}
+        pods = {kind: self.pods(cluster, kind) for kind in kinds or ("head", "worker")}
+        waiting = [p for each in pods.values() for p in each if waits_for_volumes(p)]
+        selector = "type=Warning,involvedObject.kind=Pod"
+        warnings = self.events(selector) if waiting else []
         troubles: list[Trouble] = []
-        for kind in kinds or ("head", "worker"):
-            pods = self.pods(cluster, kind)
-            troubles += filter(None, [rejection(kind, found), *map(trouble_of, pods)])
-            if waiting := [pod for pod in pods if waits_for_volumes(pod)]:
-                warnings = self.events("type=Warning,involvedObject.kind=Pod")
-                troubles += volume_troubles(waiting, warnings)
+        for kind, each in pods.items():
+            rejected = rejection(kind, found, len(each))
+            troubles += filter(None, [rejected, *map(trouble_of, each)])
+            troubles += volume_troubles([p for p in each if p in waiting], warnings)
         return troubles
 
     def events(self, selector: str) -> list[Any]:

@@ -37,13 +37,11 @@ def apply_bounds(ray: RayServiceClient) -> None:
     """
 
     def change() -> bool:
-        cluster = ray.cluster()
-        if cluster is None:
+        service, cluster = ray.get(), ray.cluster()
+        if service is None or cluster is None:
             return True
-        bounds = _bounds(ray.require()["spec"]["rayClusterConfig"])
-        current = cluster["spec"].get("workerGroupSpecs") or []
-        groups = [group | bounds.get(group["groupName"], {}) for group in current]
-        if groups == current:
+        groups = _bounded(service, cluster)
+        if groups == cluster["spec"].get("workerGroupSpecs", []):
             return True
         path = f"{ray.ray}/rayclusters/{cluster['metadata']['name']}"
         version = {"resourceVersion": cluster["metadata"]["resourceVersion"]}
@@ -53,13 +51,25 @@ def apply_bounds(ray: RayServiceClient) -> None:
     _retry(change)
 
 
-def _bounds(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    groups = config.get("workerGroupSpecs") or ()
-    return {g["groupName"]: {k: g[k] for k in BOUNDS if k in g} for g in groups}
+def bounded_cluster(ray: RayServiceClient) -> Any:  # noqa: ANN401 JSON, or None
+    """Return the newest RayCluster with the bounds in the RayService."""
+    service, cluster = ray.get(), ray.cluster()
+    if service is None or cluster is None:
+        return cluster
+    groups = _bounded(service, cluster)
+    return {**cluster, "spec": {**cluster["spec"], "workerGroupSpecs": groups}}
+
+
+def _bounded(service: dict[str, Any], cluster: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the worker groups of a RayCluster with the bounds in its RayService."""
+    wanted = service["spec"]["rayClusterConfig"].get("workerGroupSpecs") or ()
+    bounds = {g["groupName"]: {k: g[k] for k in BOUNDS if k in g} for g in wanted}
+    current = cluster["spec"].get("workerGroupSpecs") or []
+    return [group | bounds.get(group["groupName"], {}) for group in current]
 
 
 def _retry(change: Callable[[], bool]) -> None:
-    """Retry a change until it does not conflict with a concurrent change by KubeRay.
+    """Retry a change until it does not conflict with one by KubeRay or Ray.
 
     Raises:
         Unreachable: It conflicted ten times.
@@ -69,6 +79,6 @@ def _retry(change: Callable[[], bool]) -> None:
             return
         time.sleep(_PAUSE_SECONDS)
     raise Unreachable(
-        f"cannot update the RayService: KubeRay changed it concurrently {_TRIES} times",
+        f"cannot update the Ray service: it was changed concurrently {_TRIES} times",
         hint="run the same command again",
     )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import walk_tree
+from ruamel.yaml.scalarstring import LiteralScalarString, SingleQuotedScalarString
 
 from raylift.cli.connect import current_dir
 from raylift.cli.output import terminal
 from raylift.errors import InvalidInput
 from raylift.infra.config.loader import warnings_of
 from raylift.infra.kubernetes.config import KubernetesConfig
+from raylift.infra.kubernetes.package_uri import store_name
 from raylift.infra.project import find_project, load_config
 
 _WIDE = 1 << 16  # never wrap a line
+# Kubernetes tools read YAML 1.1, in which these are booleans.
+_BOOLEANS = {"y", "n", "yes", "no", "on", "off"}
 
 
 def run(name: str) -> None:
@@ -23,18 +27,33 @@ def run(name: str) -> None:
     config = load_config(project, name)
     if not isinstance(config, KubernetesConfig):
         raise InvalidInput.at(
-            str(project.stack_file(name)),
-            f"raylift:target: {config.target} cannot be rendered, only kubernetes",
+            f"stacks/Pulumi.{name}.yaml",
+            f"raylift:target: must be kubernetes, not {config.target}",
         )
-    from raylift.infra.kubernetes.render import manifests, missing_secret
+    from raylift.infra.kubernetes.render import manifests
 
     objects = manifests(config, name, project=project.name)
     for warning in warnings_of(config):
         terminal.say(f"warning: {warning}")
-    if secret := missing_secret(config, name):
-        terminal.say(f"warning: create Secret '{secret}' with a random value for token")
-    walk_tree(objects)  # writes text of several lines as a block
+    if config.package_volume:
+        secret = f"Secret '{store_name(name)}' with the key token"
+        terminal.say(f"warning: the manifests do not contain {secret}")
     writer = YAML()
     writer.explicit_start = True
     writer.width = _WIDE
-    writer.dump_all(objects, sys.stdout)
+    writer.dump_all(_styled(objects), sys.stdout)
+
+
+def _styled(value: Any) -> Any:  # noqa: ANN401 JSON
+    """Return a value with styles for strings that need quotes or a block."""
+    match value:
+        case dict():
+            return {_styled(key): _styled(item) for key, item in value.items()}
+        case list():
+            return [_styled(item) for item in value]
+        case str() if value.lower() in _BOOLEANS:
+            return SingleQuotedScalarString(value)
+        case str() if "\n" in value:
+            return LiteralScalarString(value)
+        case _:
+            return value

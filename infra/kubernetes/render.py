@@ -14,7 +14,6 @@ from pulumi.runtime import mocks
 from raylift.errors import InvalidInput, Problem
 from raylift.infra.kubernetes import program
 from raylift.infra.kubernetes.cluster_info import ClusterInfo, FoundOperator
-from raylift.infra.kubernetes.package_uri import store_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 _PULUMI = "pulumi.com/"
 # Objects before those that refer to them; the RayService, which starts pods, is last.
 _ORDER = (
-    "Namespace",
     "ServiceAccount",
     "Role",
     "RoleBinding",
@@ -45,51 +43,49 @@ def manifests(
 ) -> list[dict[str, Any]]:
     """Return the objects of a stack, in the order in which to apply them.
 
-    They do not include the Secret of a package store; see `missing_secret`.
+    They include neither the namespace nor the Secret of a package store.
 
     Raises:
         InvalidInput: The stack file contains secrets, or leaves something to the state
             of the cluster, which is not read.
     """
-    if problems := list(_problems(config)):
+    file = f"stacks/Pulumi.{stack}.yaml"
+    if problems := [Problem(file, f"raylift:{text}") for text in _problems(config)]:
         raise InvalidInput(*problems)
-    operator = FoundOperator("", config.ray.operator.namespace)
-    monitored = config.observability.prometheus is True
-    info = ClusterInfo(operator=operator, has_prometheus=monitored)
+    info = ClusterInfo(
+        owns_namespace=False,
+        operator=FoundOperator("", config.ray.operator.namespace),
+        has_prometheus=config.observability.prometheus is True,
+    )
     recorded = _recorded(config, stack, project, info)
     objects = [_without_pulumi(o) for o in recorded if o["kind"] != "Secret"]
     return sorted(objects, key=_rank)
 
 
-def missing_secret(config: KubernetesConfig, stack: str) -> str:
-    """Return the name of the Secret that the manifests need, or "".
+def _problems(config: KubernetesConfig) -> Iterator[str]:
+    """Yield the keys that cannot be rendered, and those that must be in the file."""
+    if config.ray.secret_env:
+        yield "ray.secretEnv: cannot be rendered; use envFrom with a Secret"
+    if config.ray.operator.install is not False:
+        yield "ray.operator.install: must be false, because no chart is rendered"
+    for key in _missing(config):
+        yield f"{key}: required, because the cluster is not read"
 
-    It must contain a random value under the key `token`.
-    """
-    return store_name(stack) if config.package_volume else ""
 
-
-def _problems(config: KubernetesConfig) -> Iterator[Problem]:
-    ray, policy = config.ray, config.network_policy
-    if ray.secret_env:
-        yield Problem(
-            "raylift:ray.secretEnv", "cannot be rendered; use envFrom with a Secret"
-        )
-    if ray.operator.install is not False:
-        yield Problem(
-            "raylift:ray.operator.install", "must be false; the chart is not rendered"
-        )
-    if policy.enabled and policy.api_server_cidrs is None:
-        yield _required("networkPolicy.apiServerCidrs")
+def _missing(config: KubernetesConfig) -> Iterator[str]:
+    """Yield the keys that `up` would read from the cluster."""
+    policy, operator = config.network_policy, config.ray.operator
+    if policy.enabled and "namespace" not in operator.model_fields_set:
+        yield "ray.operator.namespace"
+    if policy.enabled and not policy.api_server_cidrs:
+        yield "networkPolicy.apiServerCidrs"
     storage, packages = config.fault_tolerance, config.package_volume
-    if storage.gcs_storage == "rocksdb" and storage.storage_class_name is None:
-        yield _required("faultTolerance.storageClassName")
-    if packages and packages.storage_class_name is None:
-        yield _required("packageVolume.storageClassName")
-
-
-def _required(key: str) -> Problem:
-    return Problem(f"raylift:{key}", "required, because the cluster is not read")
+    if storage.gcs_storage == "rocksdb" and not storage.storage_class_name:
+        yield "faultTolerance.storageClassName"
+    if packages and not packages.storage_class_name:
+        yield "packageVolume.storageClassName"
+    if policy.metrics_from and config.observability.prometheus is None:
+        yield "observability.prometheus"
 
 
 class _Recorder(mocks.Mocks):
@@ -131,8 +127,7 @@ def _without_pulumi(manifest: dict[str, Any]) -> dict[str, Any]:
     """
     metadata = dict(manifest["metadata"])
     annotations = metadata.pop("annotations", {})
-    kept = {k: v for k, v in annotations.items() if not k.startswith(_PULUMI)}
-    if kept:
+    if kept := {k: v for k, v in annotations.items() if not k.startswith(_PULUMI)}:
         metadata["annotations"] = kept
     rest: dict[str, Any] = _plain({**manifest, "metadata": metadata})
     return {key: rest[key] for key in ("apiVersion", "kind", "metadata")} | rest

@@ -43,7 +43,7 @@ _OTHER_KEYS = {"cpu": "numCpus", "memory": "memory", GPU_RESOURCE: "numGpus"}
 # Resources whose number KubeRay reports to Ray as GPUs
 # (ray-operator/controllers/ray/utils/resources.go).
 _GPU_LIKE = re.compile(r"gpu$|^nvidia\.com/mig-")
-_HUGE_PAGES = re.compile(r"hugepages-(\d+)(Ki|Mi|Gi)")
+_HUGE_PAGES = re.compile(r"hugepages-([1-9]\d*)(Ki|Mi|Gi)")
 _UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _TAG = re.compile(r":(?P<version>\d+\.\d+\.\d+)[-.\w]*(@sha256:[0-9a-f]{64})?$")

@@ -14,9 +14,14 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from raylift.errors import InvalidInput, RayliftError, Unreachable
+from raylift.errors import (
+    InvalidInput,
+    PermissionDenied,
+    RayliftError,
+    Unreachable,
+)
 from raylift.pod_troubles import last_seen
-from raylift.ray_service_updates import apply_bounds
+from raylift.ray_service_updates import apply_bounds, bounded_cluster
 from raylift.serve_runtime.cluster.conflicts import (
     INTERRUPTED,
     changed,
@@ -97,6 +102,8 @@ class KubernetesCluster:
     def submit(self, submission: Submission) -> Release:
         """Open a release and write `serveConfigV2`."""
         documents = submission.documents
+        with contextlib.suppress(PermissionDenied):  # `up` does it as well
+            apply_bounds(self._service)
         self.refuse_busy(documents)
         self._abandon(documents)
         release = self._revisions.open(submission)
@@ -104,7 +111,6 @@ class KubernetesCluster:
             # Two concurrent runs may have passed the check; the lower number wins.
             earlier = (r for r in self._revisions.busy() if r.number < release.number)
             refuse_overlap(documents, earlier)
-            apply_bounds(self._service)
             self._written = self._service.api.time()
             self._write(
                 documents, options=submission.options, replaced=submission.replaced
@@ -173,7 +179,7 @@ class KubernetesCluster:
 
     def potential_nodes(self, existing: Iterable[RayNode]) -> list[RayNode]:
         """Return the nodes that Ray's autoscaler could add within `maxReplicas`."""
-        cluster = self._service.cluster()
+        cluster = bounded_cluster(self._service)
         return potential_nodes(cluster, existing) if cluster else []
 
     def blocker(self, *, delivered: bool) -> Blocker | None:

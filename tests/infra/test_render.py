@@ -15,10 +15,13 @@ from recording import record
 from raylift.errors import InvalidInput
 from raylift.infra.kubernetes.cluster_info import ClusterInfo, FoundOperator
 from raylift.infra.kubernetes.config import KubernetesConfig
-from raylift.infra.kubernetes.render import manifests, missing_secret
+from raylift.infra.kubernetes.render import manifests
 
 COMPLETE = {
-    "ray": {"operator": {"install": False}},
+    "ray": {
+        "operator": {"install": False, "namespace": "kuberay"},
+        "env": {"FLAG": "no", "Y": "1"},
+    },
     "networkPolicy": {"apiServerCidrs": ["192.0.2.10/32"]},
     "faultTolerance": {"storageClassName": "standard"},
     "packageVolume": {"storageClassName": "standard"},
@@ -33,8 +36,10 @@ def _config(choice):
     values.setdefault("ray", {}).setdefault("operator", {})["install"] = False
     values["ray"]["operator"].pop("featureGates", None)
     values["ray"].pop("secretEnv", None)
+    values["ray"]["operator"].setdefault("namespace", "kuberay")
     policy = values.setdefault("networkPolicy", {})
     policy.setdefault("apiServerCidrs", ["192.0.2.10/32"])
+    values.setdefault("observability", {}).setdefault("prometheus", False)
     for section in ("faultTolerance", "packageVolume"):
         found = values.setdefault(section, {} if section == "faultTolerance" else None)
         if found is not None and found.get("gcsStorage", "rocksdb") == "rocksdb":
@@ -65,13 +70,11 @@ def test_the_manifests_are_the_objects_of_the_program(choice):
     created = [r.inputs for r in program.resources.values() if "apiVersion" in r.inputs]
     rendered = manifests(config, "demo", project="raylift")
     assert rendered[-1]["kind"] == "RayService"
-    secrets = [each["metadata"]["name"] for each in created if each["kind"] == "Secret"]
-    assert secrets == [each for each in [missing_secret(config, "demo")] if each]
     found = sorted(json.dumps(each, sort_keys=True) for each in rendered)
     assert found == sorted(
         json.dumps(_as_rendered(each), sort_keys=True)
         for each in created
-        if each["kind"] != "Secret"
+        if each["kind"] not in ("Namespace", "Secret")
     )
 
 
@@ -98,30 +101,41 @@ def test_the_output_is_the_same_in_every_run(tmp_path):
     _project(tmp_path, "raylift:target: kubernetes", *lines)
     first, second = (_run(tmp_path, seed=seed) for seed in "12")
     assert first.stdout == second.stdout
-    assert first.stdout.startswith("---\napiVersion: v1\nkind: Namespace\n")
-    warning = "warning: create Secret 'prod-packages' with a random value for token\n"
-    assert first.stderr == warning
+    assert first.stdout.startswith("---\napiVersion: v1\nkind: ServiceAccount\n")
+    assert first.stderr == (
+        "warning: the manifests do not contain Secret 'prod-packages' with the key"
+        " token\n"
+    )
+    assert "\n              value: 'no'\n" in first.stdout  # a boolean in YAML 1.1
+    assert "- name: 'Y'\n" in first.stdout
     assert "pulumi" not in first.stdout
     assert "serveConfigV2" not in first.stdout
 
 
 def test_everything_that_depends_on_the_cluster_must_be_in_the_file():
     config = KubernetesConfig.model_validate(
-        {"packageVolume": {}, "ray": {"secretEnv": {"TOKEN": "x"}}}
+        {
+            "packageVolume": {},
+            "ray": {"secretEnv": {"TOKEN": "x"}},
+            "networkPolicy": {"apiServerCidrs": [], "metricsFrom": ["monitoring"]},
+        }
     )
     with pytest.raises(InvalidInput) as refused:
         manifests(config, "demo", project="raylift")
+    missing = (
+        "ray.operator.namespace",
+        "networkPolicy.apiServerCidrs",
+        "faultTolerance.storageClassName",
+        "packageVolume.storageClassName",
+        "observability.prometheus",
+    )
+    expected = [
+        "ray.secretEnv: cannot be rendered; use envFrom with a Secret",
+        "ray.operator.install: must be false, because no chart is rendered",
+        *(f"{key}: required, because the cluster is not read" for key in missing),
+    ]
     assert str(refused.value).splitlines() == [
-        "raylift:ray.secretEnv: cannot be rendered; use envFrom with a Secret",
-        "raylift:ray.operator.install: must be false; the chart is not rendered",
-        *(
-            f"raylift:{key}: required, because the cluster is not read"
-            for key in (
-                "networkPolicy.apiServerCidrs",
-                "faultTolerance.storageClassName",
-                "packageVolume.storageClassName",
-            )
-        ),
+        f"stacks/Pulumi.demo.yaml: raylift:{each}" for each in expected
     ]
 
 
@@ -129,4 +143,6 @@ def test_another_target_is_refused(tmp_path):
     _project(tmp_path, "aws:region: us-west-2", "raylift:target: aws")
     refused = _run(tmp_path)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "raylift:target: aws cannot be rendered, only kubernetes" in refused.stderr
+    assert refused.stderr == (
+        "error: stacks/Pulumi.prod.yaml: raylift:target: must be kubernetes, not aws\n"
+    )

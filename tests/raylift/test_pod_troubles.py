@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from raylift.pod_troubles import trouble_of
+from raylift.pod_troubles import trouble_of, waits_for_volumes
 from raylift.ray_service_client import RayServiceClient
 
 CORE, RAY = "/api/v1/namespaces/ns", "/apis/ray.io/v1/namespaces/ns"
 QUOTA = "exceeded quota: small, requested: cpu=2, used: cpu=8, limited: cpu=8"
 MOUNT = 'MountVolume.SetUp failed for volume "user-etc" : configmap "etc" not found'
 MOUNTING = {
+    "phase": "Pending",
     "conditions": [{"type": "PodReadyToStartContainers", "status": "False"}],
     "initContainerStatuses": [{"state": {"waiting": {"reason": "PodInitializing"}}}],
 }
@@ -52,7 +53,7 @@ class Api:
 
     def get(self, path):
         assert path == f"{RAY}/rayclusters/c"
-        return {"status": {"conditions": self.conditions}}
+        return {"status": {"conditions": self.conditions, "desiredWorkerReplicas": 1}}
 
 
 @pytest.fixture
@@ -132,6 +133,8 @@ def test_a_pod_that_the_api_server_rejects(api, kind, name):
     api.conditions = [failure | {"message": message}, {"type": "HeadPodReady"}]
     assert _troubles(api) == [f"{kind} pod: not created: {QUOTA}"]
     assert _troubles(api, {"head": "worker", "worker": "head"}[kind]) == []
+    api.add_pod("w", kind, RUNNING)  # KubeRay may keep the condition
+    assert _troubles(api) == []
 
 
 def test_a_pod_that_waits_for_its_volumes(api):
@@ -142,6 +145,20 @@ def test_a_pod_that_waits_for_its_volumes(api):
         api.add_event("FailedAttachVolume", name, f"{MOUNT}\nOutput: no", seen=2)
         api.add_event("Unhealthy", name, "probe", seen=3)
     assert _troubles(api, "worker") == [f"pod a: {MOUNT}\\nOutput: no"]
+
+
+@pytest.mark.parametrize(
+    ("status", "is_waiting"),
+    [
+        (MOUNTING, True),
+        (RUNNING, False),
+        (MOUNTING | {"phase": "Succeeded"}, False),
+        (MOUNTING | {"conditions": []}, True),  # Kubernetes 1.28
+        ({"phase": "Pending"}, False),
+    ],
+)
+def test_pods_that_wait_for_volumes(status, is_waiting):
+    assert waits_for_volumes({"status": status}) == is_waiting
 
 
 def test_troubles_of_the_head_come_first(api):

@@ -91,5 +91,5 @@ def test_a_change_that_conflicts_is_repeated(change):
     ray = Ray(conflicts=2)
     change(ray)
     assert len(ray.changes) == 3
-    with pytest.raises(Unreachable, match="concurrently 10 times"):
+    with pytest.raises(Unreachable, match="changed concurrently 10 times"):
         change(Ray(conflicts=10))

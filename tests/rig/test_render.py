@@ -21,7 +21,8 @@ config:
   raylift:faultTolerance: {{storageClassName: rig}}
   raylift:packageVolume: {{storageClassName: rig, size: 1Gi}}
   raylift:ray:
-    operator: {{install: false}}
+    operator: {{install: false, namespace: ray-system}}
+    env: {{FLAG: no}}
     workerGroups:
       - {{name: workers, numCpus: 1, memory: 2Gi, minReplicas: 1, maxReplicas: 2}}
 """
@@ -64,7 +65,7 @@ def test_rendered_manifests_serve_applications(rig, api, tmp_path):
     service = Endpoints(api, SPACE, f"{NAME}-serve")
     with project(tmp_path, NAME, FILE) as stack:
         rendered = stack.raylift("render")
-        assert f"create Secret '{NAME}-packages'" in rendered.stderr
+        assert f"do not contain Secret '{NAME}-packages'" in rendered.stderr
         manifests = rendered.stdout
         kubectl("create", "namespace", SPACE)
         secret = ("secret", "generic", f"{NAME}-packages", "--from-literal=token=t")
@@ -86,4 +87,6 @@ def test_rendered_manifests_serve_applications(rig, api, tmp_path):
         assert service.get("/word") == (200, "two")
         (cluster,) = _clusters()
         assert [g["maxReplicas"] for g in cluster["spec"]["workerGroupSpecs"]] == [3]
-    kubectl("delete", "--wait=true", "--timeout=120s", "-f", "-", text=manifests)
+        kubectl("-n", SPACE, "delete", "rayservice", NAME, "--timeout=120s")
+        kubectl("delete", "--timeout=120s", "-f", "-", text=manifests)
+    kubectl("delete", "namespace", SPACE, "--timeout=120s")

@@ -70,7 +70,7 @@ class Service:
     def items(self, path, **_):
         return copy.deepcopy(list(self.revisions.values()))
 
-    def get(self, path):
+    def get(self, path="the RayService"):
         return copy.deepcopy(self.revisions.get(path))
 
     def create(self, path, body):
