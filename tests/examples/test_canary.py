@@ -125,6 +125,7 @@ def test_after_an_interrupted_canary_the_old_version_gets_all_traffic(stack, cop
     stack.run("status")
 
 
+@pytest.mark.long
 def test_a_canary_requires_an_old_version_and_a_splitter(stack, copy):
     stack.write_app("plain")
     app = {

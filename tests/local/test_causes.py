@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 
 import pytest
 from failing import HEAD, IN_IMPORT, IN_REPLICA
 from project import COMMAND_SECONDS, wait_until
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.long]
 
 OK = """
 from ray import serve
@@ -24,15 +23,8 @@ app = app.bind()
 TOGETHER = 12  # more at once overload Ray on a small machine
 CASES = IN_IMPORT | IN_REPLICA
 NAMES = sorted(CASES)
-STARTS = [0, *range(3, len(NAMES), TOGETHER), len(NAMES)]
-BATCHES = [NAMES[start:end] for start, end in itertools.pairwise(STARTS)]
-PARAMETERS = [
-    # `make test` runs the first batch, of three; `make test-long` runs the others.
-    pytest.param(
-        names, id=f"{names[0]}-{names[-1]}", marks=pytest.mark.long if number else ()
-    )
-    for number, names in enumerate(BATCHES)
-]
+BATCHES = [NAMES[n : n + TOGETHER] for n in range(0, len(NAMES), TOGETHER)]
+PARAMETERS = [pytest.param(each, id=f"{each[0]}-{each[-1]}") for each in BATCHES]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +72,6 @@ def test_the_cause_is_named(code, names):
     assert unexplained() == {}
 
 
-@pytest.mark.long
 def test_a_deploy_shows_the_error_of_a_process_that_died(code):
     stack, _ = code
     dies = (
