@@ -24,6 +24,7 @@ from project import default_signals
 from pulumi import automation as auto
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.rig,
     pytest.mark.skipif(
         not engine.pulumi(), reason="the Pulumi CLI is missing: run tests/rig/build.sh"
@@ -176,7 +177,6 @@ def up_and_down(stack):
     stack.destroy()
 
 
-@pytest.mark.long
 def test_a_resource_with_a_fixed_name_is_deleted_before_it_is_replaced(double):
     wanted = {"description": "one"}
 
@@ -193,7 +193,6 @@ def test_a_resource_with_a_fixed_name_is_deleted_before_it_is_replaced(double):
     assert leftovers() == []
 
 
-@pytest.mark.long
 def test_a_subnet_with_network_interfaces_is_not_deleted(double):
     stack = stack_of(small)
     stack.up()
@@ -233,7 +232,6 @@ def waiting_for_a_cluster(folder):
         up.wait()
 
 
-@pytest.mark.long
 def test_a_killed_engine_leaves_an_orphaned_resource(double):
     with waiting_for_a_cluster(double) as running:
         plugins = running.children(recursive=True)
@@ -249,7 +247,6 @@ def test_a_killed_engine_leaves_an_orphaned_resource(double):
         stack.up()
 
 
-@pytest.mark.long
 def test_an_interrupted_engine_records_an_incomplete_resource(double):
     with waiting_for_a_cluster(double) as running:
         running.send_signal(signal.SIGINT)

@@ -233,6 +233,7 @@ def test_deploy_reports_why_the_scheduler_cannot_place_a_gpu_replica(dev, rig):
     assert json.loads(dev.raylift("status", "--json").stdout)["applications"] == []
 
 
+@pytest.mark.long
 def test_a_change_of_the_stack_file_updates_only_the_affected_resources(dev):
     text = dev.file.read_text(encoding="utf-8").replace("maxSize: 2\n", "maxSize: 3\n")
     group = "    - {name: a10g, instanceTypes: [g5.xlarge], maxSize: 1}\n"
@@ -256,6 +257,7 @@ def test_a_change_of_the_stack_file_updates_only_the_affected_resources(dev):
     assert [group["retentionInDays"] for group in logs["logGroups"]] == [3, 3]
 
 
+@pytest.mark.long
 def test_another_key_is_refused_because_it_would_replace_the_cluster(dev):
     text = dev.file.read_text(encoding="utf-8")
     target = "  raylift:target: aws\n"

@@ -12,6 +12,7 @@ from kube import apply, kubectl, new_namespace, objects
 from pulumi import automation
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.rig,
     # Pulumi does not await the coroutine of a failed program; it is garbage-collected.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -159,7 +160,6 @@ def test_an_existing_object_is_an_error_without_upsert(stack):
     assert stack.up(lambda: program(upsert_existing_objects=True))["create"] >= 1
 
 
-@pytest.mark.long
 def test_wait_for_fails_after_the_timeout_in_the_annotation(stack):
     def program(wanted):
         annotations = annotated(waitFor=wanted, timeoutSeconds="2")
