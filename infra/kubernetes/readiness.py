@@ -103,6 +103,8 @@ class RayServiceWatch:
     def _missing(self, outdated: tuple[str, int] | None) -> str:
         ray = self._ray.cluster()
         if ray is None or _identity(ray) == outdated:
+            if ray is not None:
+                self._delete_stuck(ray["metadata"]["name"])
             return "waiting for KubeRay to create the Ray cluster"
         name = ray["metadata"]["name"]
         conditions = ray.get("status", {}).get("conditions") or []
@@ -113,6 +115,16 @@ class RayServiceWatch:
         if head and self._ray.request_dashboard(head, "GET", "/api/version").is_success:
             return ""
         return "waiting for Ray's dashboard"
+
+    def _delete_stuck(self, outdated: str) -> None:
+        """Delete an outdated cluster if it is pending and has no head.
+
+        Until its head exists, KubeRay 1.6 ignores every change of the RayService. After
+        the deletion, it creates the cluster again from the current spec.
+        """
+        is_pending = self._ray.clusters().pending == outdated
+        if is_pending and not self._ray.pods(outdated, "head"):
+            self._api.delete(f"{self._ray.ray}/rayclusters/{outdated}")
 
     def _trouble(self, name: str) -> str:
         """Return why the head's pod is not running, as Kubernetes reports it.
@@ -128,7 +140,7 @@ class RayServiceWatch:
 
 
 def _identity(ray: dict[str, Any] | None) -> tuple[str, int] | None:
-    return (ray["metadata"]["name"], ray["metadata"]["generation"]) if ray else None
+    return (ray["metadata"]["uid"], ray["metadata"]["generation"]) if ray else None
 
 
 def _replacing(config: dict[str, Any]) -> dict[str, Any]:
