@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 
 _WRITE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.1
+# Ray rejects the empty config that KubeRay sends before the first deploy. KubeRay may
+# report that shortly after the first config was written.
+_STALE_SECONDS = 3.0
 # ray-operator/controllers/ray/utils/dashboardclient/dashboard_httpclient.go
 _EVENT = "FailedToUpdateServeApplications"
 _REFUSED = re.compile(r"UpdateDeployments fail: 4\d\d [A-Za-z ]+ (.*)", re.DOTALL)
@@ -223,6 +226,8 @@ class KubernetesCluster:
         while time.monotonic() < deadline:
             service = self._service.require()
             config = config_of(service)
+            if not config:
+                self._written += _STALE_SECONDS
             self._refuse_changed(documents_of(config), replaced or {})
             target = _changed_config(config, documents, options)
             if target == config or self._replace(service, target):
