@@ -288,6 +288,7 @@ def _has_new_head(old):
     )
 
 
+@pytest.mark.long
 def test_up_reports_why_the_api_server_rejects_a_pod(stack):
     text = stack.file.read_text(encoding="utf-8")
     changed = "  raylift:ray:\n    priorityClassName: missing\n"

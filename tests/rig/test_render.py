@@ -88,5 +88,5 @@ def test_rendered_manifests_serve_applications(rig, api, tmp_path):
         (cluster,) = _clusters()
         assert [g["maxReplicas"] for g in cluster["spec"]["workerGroupSpecs"]] == [3]
         kubectl("-n", SPACE, "delete", "rayservice", NAME, "--timeout=120s")
-        kubectl("delete", "--timeout=120s", "-f", "-", text=manifests)
+        kubectl("delete", "--ignore-not-found", "-f", "-", text=manifests)
     kubectl("delete", "namespace", SPACE, "--timeout=120s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -174,6 +175,15 @@ def test_a_rejection_of_an_earlier_config_is_no_blocker(cluster, service):
     service.refusals = [{"message": REJECTED, "eventTime": OLD}, {"message": REJECTED}]
     service.pod_troubles = []
     cluster.submit(Submission({"a": V1}, cluster.desired()))
+    assert cluster.blocker(delivered=True) is None
+
+
+def test_ray_rejects_the_empty_config_before_the_first_deploy(cluster, service):
+    """KubeRay may report this shortly after the first config was written."""
+    service.pod_troubles = []
+    cluster.submit(Submission({"a": V1}, cluster.desired()))
+    now = datetime.now(UTC).isoformat()
+    service.refusals = [{"message": REJECTED, "lastTimestamp": now}]
     assert cluster.blocker(delivered=True) is None
 
 
