@@ -32,7 +32,7 @@ test-rig: $(READY)
 	bash tests/rig/test.sh
 
 # Runs all tests on real Ray and in a rig, with those that `make test` and `make test-rig` omit
-# because they take long; takes about two and a half hours.
+# because they take long; takes hours.
 test-long: $(READY)
 	$(BIN)/python -m pytest -q -m "ray or package" --ignore=tests/local/test_generated.py $(REAL)
 	bash tests/rig/test.sh -m rig
