@@ -47,7 +47,7 @@ class Trouble:
 def trouble_of(pod: dict[str, Any]) -> Trouble | None:
     """Return why a pod is not running, or None if its status gives no reason."""
     subject = f"pod {pod['metadata']['name']}"
-    for condition in _conditions(pod, "PodScheduled"):
+    for condition in conditions(pod, "PodScheduled"):
         if condition["status"] == "False":
             text = condition.get("message") or condition.get("reason", "")
             return Trouble.of(subject, text)
@@ -65,7 +65,7 @@ def waits_for_volumes(pod: dict[str, Any]) -> bool:
     """
     if pod["status"].get("phase") != "Pending":
         return False
-    if ready := _conditions(pod, "PodReadyToStartContainers"):
+    if ready := conditions(pod, "PodReadyToStartContainers"):
         return any(condition["status"] == "False" for condition in ready)
     return any(reason in _NOT_STARTED for reason, _ in _waiting(pod))
 
@@ -73,13 +73,13 @@ def waits_for_volumes(pod: dict[str, Any]) -> bool:
 def volume_troubles(
     pods: Sequence[dict[str, Any]], events: Sequence[dict[str, Any]]
 ) -> list[Trouble]:
-    """Return why pods wait for their volumes, from the warnings about pods."""
+    """Return why some of these pods wait for their volumes, from events about pods."""
     texts = {
         event["involvedObject"]["name"]: event.get("message", "")
         for event in sorted(events, key=last_seen)
         if event.get("reason") in _VOLUMES
     }
-    names = [pod["metadata"]["name"] for pod in pods]
+    names = [pod["metadata"]["name"] for pod in pods if waits_for_volumes(pod)]
     return [Trouble.of(f"pod {n}", texts[n]) for n in names if n in texts]
 
 
@@ -93,7 +93,7 @@ def rejection(kind: str, cluster: dict[str, Any], pods: int) -> Trouble | None:
     wanted = 1 if kind == "head" else status.get("desiredWorkerReplicas", 0)
     if pods >= wanted:
         return None
-    for condition in _conditions(cluster, "ReplicaFailure"):
+    for condition in conditions(cluster, "ReplicaFailure"):
         if condition.get("reason") == _REJECTED[kind]:
             error = condition.get("message", "").partition("\n")[2]
             reason = _FORBIDDEN.sub("", error)
@@ -115,9 +115,10 @@ def last_seen(event: dict[str, Any]) -> float:
     return max(datetime.fromisoformat(t).timestamp() if t else 0.0 for t in times)
 
 
-def _conditions(found: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    conditions = (found.get("status") or {}).get("conditions") or []
-    return [condition for condition in conditions if condition["type"] == kind]
+def conditions(found: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Return the conditions of a type in the status of an object."""
+    every = (found.get("status") or {}).get("conditions") or []
+    return [condition for condition in every if condition["type"] == kind]
 
 
 def _waiting(pod: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -110,13 +110,7 @@ class RayServiceClient:
 
     def clusters(self) -> Clusters:
         """Return the Ray clusters, two during an upgrade."""
-        active, pending = cluster_statuses(self.get() or {})
-        applications = pending.get("applicationStatuses") or {}
-        return Clusters(
-            active.get("rayClusterName") or None,
-            pending.get("rayClusterName") or None,
-            {name: each.get("status", "") for name, each in applications.items()},
-        )
+        return clusters_of(self.get() or {})
 
     def all_clusters(self) -> list[str]:
         """Return the names of all Ray clusters that are not being deleted."""
@@ -128,10 +122,11 @@ class RayServiceClient:
             if "deletionTimestamp" not in each["metadata"]
         ]
 
-    def cluster(self) -> Any:  # noqa: ANN401 JSON, or None
-        """Return the newest RayCluster, or None if it does not exist."""
-        name = self.clusters().newest
-        return self.api.get(f"{self.ray}/rayclusters/{name}") if name else None
+    def with_cluster(self) -> tuple[Any, Any]:
+        """Return the RayService and its newest RayCluster; None for what is missing."""
+        service = self.get()
+        name = clusters_of(service or {}).newest
+        return service, self.api.get(f"{self.ray}/rayclusters/{name}") if name else None
 
     def set_serve_config(self, text: str, *, version: str) -> bool:
         """Set `spec.serveConfigV2`, based on a resourceVersion of the RayService.
@@ -161,14 +156,14 @@ class RayServiceClient:
             return []
         found = self.api.get(f"{self.ray}/rayclusters/{cluster}") or {}
         pods = {kind: self.pods(cluster, kind) for kind in kinds or ("head", "worker")}
-        waiting = [p for each in pods.values() for p in each if waits_for_volumes(p)]
+        is_waiting = any(waits_for_volumes(p) for each in pods.values() for p in each)
         selector = "type=Warning,involvedObject.kind=Pod"
-        warnings = self.events(selector) if waiting else []
+        warnings = self.events(selector) if is_waiting else []
         troubles: list[Trouble] = []
         for kind, each in pods.items():
             rejected = rejection(kind, found, len(each))
             troubles += filter(None, [rejected, *map(trouble_of, each)])
-            troubles += volume_troubles([p for p in each if p in waiting], warnings)
+            troubles += volume_troubles(each, warnings)
         return troubles
 
     def events(self, selector: str) -> list[Any]:
@@ -197,6 +192,17 @@ class RayServiceClient:
         """Return the `service:port` of a head's dashboard, and the header it needs."""
         service = f"{head.cluster}-head-svc:{DASHBOARD_PORT}"
         return service, {_TOKEN_HEADER: f"Bearer {head.token}"}
+
+
+def clusters_of(service: dict[str, Any]) -> Clusters:
+    """Return the Ray clusters in the status of a RayService."""
+    active, pending = cluster_statuses(service)
+    applications = pending.get("applicationStatuses") or {}
+    return Clusters(
+        active.get("rayClusterName") or None,
+        pending.get("rayClusterName") or None,
+        {name: each.get("status", "") for name, each in applications.items()},
+    )
 
 
 def cluster_statuses(service: dict[str, Any]) -> tuple[Any, Any]:

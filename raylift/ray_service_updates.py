@@ -37,7 +37,7 @@ def apply_bounds(ray: RayServiceClient) -> None:
     """
 
     def change() -> bool:
-        service, cluster = ray.get(), ray.cluster()
+        service, cluster = ray.with_cluster()
         if service is None or cluster is None:
             return True
         groups = _bounded(service, cluster)
@@ -53,7 +53,7 @@ def apply_bounds(ray: RayServiceClient) -> None:
 
 def bounded_cluster(ray: RayServiceClient) -> Any:  # noqa: ANN401 JSON, or None
     """Return the newest RayCluster with the bounds in the RayService."""
-    service, cluster = ray.get(), ray.cluster()
+    service, cluster = ray.with_cluster()
     if service is None or cluster is None:
         return cluster
     groups = _bounded(service, cluster)

@@ -14,7 +14,7 @@ _NAME = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9]{0,251}[A-Za-z0-9])?")
 LABEL = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _BUILT_IN_RESOURCES = ("CPU", "GPU", "memory", "object_store_memory", "node:")
-_SIZES = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+SIZES = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 _SIZE = re.compile(r"(\d+)(Ki|Mi|Gi|Ti)")
 _DURATIONS = {"s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(r"(\d{1,6})([smh])")
@@ -47,7 +47,7 @@ def _size(value: object) -> object:
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if not match:
         raise ValueError(f"must be a size such as 512Mi or 16Gi, not {kind(value)}")
-    return int(match[1]) * _SIZES[match[2]]
+    return int(match[1]) * SIZES[match[2]]
 
 
 def _seconds(value: object) -> object:

@@ -1,7 +1,7 @@
 """Parts shared by the pod templates of the Ray head and the Ray workers.
 
-They include security contexts, resources, environment variables, node selectors and
-tolerations.
+They include security contexts, resources, environment variables, volumes, node
+selectors and tolerations.
 """
 
 from __future__ import annotations
@@ -182,10 +182,7 @@ def quantity(amount: int) -> str:
     """Return a count, or a number of bytes, as Kubernetes writes it: `2k`, `9Gi`."""
     if amount and amount % _MIB == 0:
         return byte_quantity(amount)
-    units = ["", "k", "M", "G"]
-    while amount and amount % 1000 == 0 and len(units) > 1:
-        amount, units = amount // 1000, units[1:]
-    return f"{amount}{units[0]}"
+    return _scaled(amount, 1000, ["", "k", "M", "G"])
 
 
 def byte_quantity(size: int) -> str:
@@ -194,9 +191,13 @@ def byte_quantity(size: int) -> str:
     KubeRay 1.7 writes a RayService in this form. A different spelling of the same size
     would look like a change.
     """
-    number, units = size // _MIB, ["Mi", "Gi", "Ti"]
-    while number and number % 1024 == 0 and len(units) > 1:
-        number, units = number // 1024, units[1:]
+    return _scaled(size // _MIB, 1024, ["Mi", "Gi", "Ti"])
+
+
+def _scaled(number: int, factor: int, units: Sequence[str]) -> str:
+    """Return a number in the largest unit of which it is a multiple."""
+    while number and number % factor == 0 and len(units) > 1:
+        number, units = number // factor, units[1:]
     return f"{number}{units[0]}"
 
 

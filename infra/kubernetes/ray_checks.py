@@ -30,7 +30,6 @@ _STORAGE_KEYS = {
     "redis": ("redisAddress", "redisPassword"),
     "elasticache": ("nodeType", "replicas", "multiAz"),
 }
-
 _SMALLEST = 1 << 20  # a limit of 0Mi would be no limit
 _VOLUME_SOURCES = {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
 

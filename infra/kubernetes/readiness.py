@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from raylift.errors import FailedPrecondition, Unreachable
-from raylift.ray_service_client import RayServiceClient
+from raylift.pod_troubles import conditions
+from raylift.ray_service_client import RayServiceClient, clusters_of
 from raylift.ray_service_updates import BOUNDS, apply_bounds, set_empty_config
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 900.0
 _POLL_SECONDS = 1.0
+_CREATING = "waiting for KubeRay to create the Ray cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class RayServiceWatch:
 
     def look(self) -> RayServiceState:
         """Return the current state of the Ray service."""
-        service, ray = self._ray.get(), self._ray.cluster()
+        service, ray = self._ray.with_cluster()
         config = _replacing(service["spec"]["rayClusterConfig"]) if service else None
         return RayServiceState(config, _identity(ray))
 
@@ -101,30 +103,29 @@ class RayServiceWatch:
             return str(error)
 
     def _missing(self, outdated: tuple[str, int] | None) -> str:
-        ray = self._ray.cluster()
-        if ray is None or _identity(ray) == outdated:
-            if ray is not None:
-                self._delete_stuck(ray["metadata"]["name"])
-            return "waiting for KubeRay to create the Ray cluster"
+        service, ray = self._ray.with_cluster()
+        if ray is None:
+            return _CREATING
         name = ray["metadata"]["name"]
-        conditions = ray.get("status", {}).get("conditions") or []
-        ready = [c["status"] for c in conditions if c["type"] == "HeadPodReady"]
-        if ready != ["True"]:
+        if _identity(ray) == outdated:
+            if clusters_of(service).pending == name:
+                self._delete_without_head(name)
+            return _CREATING
+        if [c["status"] for c in conditions(ray, "HeadPodReady")] != ["True"]:
             return f"waiting for the head of {name}{self._trouble(name)}"
         head = self._ray.head_of(name)
         if head and self._ray.request_dashboard(head, "GET", "/api/version").is_success:
             return ""
         return "waiting for Ray's dashboard"
 
-    def _delete_stuck(self, outdated: str) -> None:
-        """Delete an outdated cluster if it is pending and has no head.
+    def _delete_without_head(self, pending: str) -> None:
+        """Delete an outdated pending cluster if it has no head.
 
         Until its head exists, KubeRay 1.6 ignores every change of the RayService. After
         the deletion, it creates the cluster again from the current spec.
         """
-        is_pending = self._ray.clusters().pending == outdated
-        if is_pending and not self._ray.pods(outdated, "head"):
-            self._api.delete(f"{self._ray.ray}/rayclusters/{outdated}")
+        if not self._ray.pods(pending, "head"):
+            self._api.delete(f"{self._ray.ray}/rayclusters/{pending}")
 
     def _trouble(self, name: str) -> str:
         """Return why the head's pod is not running, as Kubernetes reports it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from raylift.infra.config.types import LABEL
+from raylift.infra.config.types import LABEL, SIZES
 from raylift.infra.kubernetes.gpu import GPU_RESOURCE
 from raylift.messages import kind, printable
 
@@ -44,7 +44,6 @@ _OTHER_KEYS = {"cpu": "numCpus", "memory": "memory", GPU_RESOURCE: "numGpus"}
 # (ray-operator/controllers/ray/utils/resources.go).
 _GPU_LIKE = re.compile(r"gpu$|^nvidia\.com/mig-")
 _HUGE_PAGES = re.compile(r"hugepages-([1-9]\d*)(Ki|Mi|Gi)")
-_UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _TAG = re.compile(r":(?P<version>\d+\.\d+\.\d+)[-.\w]*(@sha256:[0-9a-f]{64})?$")
 
@@ -157,7 +156,7 @@ def _problem_of(name: str, amount: int) -> str:
     if _GPU_LIKE.search(name):
         return f"'{name}' would count as a GPU; only {GPU_RESOURCE} is supported"
     if pages := _HUGE_PAGES.fullmatch(name):
-        size = int(pages[1]) * _UNITS[pages[2]]
+        size = int(pages[1]) * SIZES[pages[2]]
         multiple = amount and amount % size == 0
         return "" if multiple else f"'{name}' must be a multiple of the page size"
     domain = name.rpartition("/")[0]

@@ -35,8 +35,8 @@ class Ray:
 
     require = get
 
-    def cluster(self):
-        return self.running
+    def with_cluster(self):
+        return self.service, self.running
 
     def _accept(self, *change):
         self.changes.append(change)

@@ -50,8 +50,8 @@ class Service:
         self.config, self.version = text, self.version + 1
         return True
 
-    def cluster(self):
-        return None
+    def with_cluster(self):
+        return self.require(), None
 
     def clusters(self):
         return self.states[0][0]
@@ -71,7 +71,7 @@ class Service:
     def items(self, path, **_):
         return copy.deepcopy(list(self.revisions.values()))
 
-    def get(self, path="the RayService"):
+    def get(self, path):
         return copy.deepcopy(self.revisions.get(path))
 
     def create(self, path, body):
