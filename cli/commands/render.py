@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -17,8 +18,10 @@ from raylift.infra.kubernetes.package_uri import store_name
 from raylift.infra.project import find_project, load_config
 
 _WIDE = 1 << 16  # never wrap a line
-# Kubernetes tools read YAML 1.1, in which these are booleans.
-_BOOLEANS = {"y", "n", "yes", "no", "on", "off"}
+# Some tools read YAML 1.1, in which these are booleans, and 12:30 is a number.
+_YAML_1_1 = re.compile(
+    r"y|n|yes|no|on|off|[-+]?[\d_]+(:\d+)+(\.[\d_]*)?", re.IGNORECASE
+)
 
 
 def run(name: str) -> None:
@@ -42,6 +45,7 @@ def run(name: str) -> None:
     writer.explicit_start = True
     writer.width = _WIDE
     writer.dump_all(_styled(objects), sys.stdout)
+    sys.stdout.flush()  # reports an error while the command can
 
 
 def _styled(value: Any) -> Any:  # noqa: ANN401 JSON
@@ -51,7 +55,7 @@ def _styled(value: Any) -> Any:  # noqa: ANN401 JSON
             return {_styled(key): _styled(item) for key, item in value.items()}
         case list():
             return [_styled(item) for item in value]
-        case str() if value.lower() in _BOOLEANS:
+        case str() if _YAML_1_1.fullmatch(value):
             return SingleQuotedScalarString(value)
         case str() if "\n" in value:
             return LiteralScalarString(value)
