@@ -155,11 +155,20 @@ def _until_said(running, pattern):
 
 @pytest.fixture
 def slowly(monkeypatch):
-    """Slow down AWS and Helm, so that a kill interrupts them."""
+    """Slow down AWS, so that a kill interrupts it."""
     with monkeypatch.context() as patch:
         patch.setenv("AWSFAKE_SECONDS", "2")
-        patch.setenv("K8SFAKE_SECONDS", "0.5")
         yield patch
+
+
+@contextlib.contextmanager
+def _no_new_pods():
+    """Let no pod start, so that Helm waits for those of a chart."""
+    kubectl("cordon", "--selector=kubernetes.io/hostname")
+    try:
+        yield
+    finally:
+        kubectl("uncordon", "--selector=kubernetes.io/hostname")
 
 
 @pytest.mark.long
@@ -183,10 +192,10 @@ def test_up_recovers_from_a_killed_chart_installation_and_a_killed_plain_pulumi_
 ):
     assert _killed(dev, "up", seconds=2)
     _killed_pulumi(dev)
-    slowly.setenv("K8SFAKE_SECONDS", "60")  # so that no plugin completes it afterwards
-    running = dev.start("up", "--yes")
-    _wait_for_chart(api, "pending-install")
-    assert _kill(running) == -signal.SIGKILL
+    with _no_new_pods():
+        running = dev.start("up", "--yes")
+        _wait_for_chart(api, "pending-install")
+        assert _kill(running) == -signal.SIGKILL
     slowly.undo()
     dev.raylift("up", "--yes")
     assert set(_releases(api).values()) == {"deployed"}
@@ -195,19 +204,18 @@ def test_up_recovers_from_a_killed_chart_installation_and_a_killed_plain_pulumi_
 
 
 @pytest.mark.long
-def test_up_recovers_from_a_killed_chart_upgrade(dev, api, slowly):
+def test_up_recovers_from_a_killed_chart_upgrade(dev, api):
     """This also holds if the stack file was reverted after the kill."""
     dev.raylift("up", "--yes")
     text = dev.file.read_text(encoding="utf-8")
     gates = "[{name: RayMultiHostIndexing, enabled: true}]"
     changed = f"  raylift:ray: {{operator: {{featureGates: {gates}}}}}\n"
-    slowly.setenv("K8SFAKE_SECONDS", "60")
     target = "  raylift:target: aws\n"
     dev.write(text.replace(target, target + changed))
-    running = dev.start("up", "--yes")
-    _wait_for_chart(api, "pending-upgrade")
-    assert _kill(running) == -signal.SIGKILL
-    slowly.undo()
+    with _no_new_pods():
+        running = dev.start("up", "--yes")
+        _wait_for_chart(api, "pending-upgrade")
+        assert _kill(running) == -signal.SIGKILL
     dev.write(text)
     said = dev.raylift("up", "--yes").stdout
     assert "change kubernetes:helm.sh/v3:Release kuberay-operator" in said

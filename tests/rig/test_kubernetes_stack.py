@@ -225,11 +225,15 @@ def test_ray_adds_workers_for_replicas_and_removes_them(stack, rig):
 def _update_like_kuberay_1_7():
     """Update the RayService as a whole, as KubeRay 1.7 does to add its finalizer.
 
-    The operator then owns the atomic list of worker groups.
+    The operator then owns the atomic list of worker groups. It also spells quantities
+    differently, which creates no other cluster.
     """
     service = _service()
     for group in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]:
         group["replicas"] = 1
+        (container,) = group["template"]["spec"]["containers"]
+        assert container["resources"]["limits"]["memory"] == "2Gi"
+        container["resources"]["limits"]["memory"] = "2048Mi"
     manager = "--field-manager=kuberay-operator"
     kubectl("replace", manager, "-f", "-", text=json.dumps(service))
     owned = [e["manager"] for e in _managed() if "workerGroupSpecs" in str(e)]

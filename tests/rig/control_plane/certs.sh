@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# certs.sh FOLDER : creates a temporary PKI for one rig: a CA, one certificate for all
-# servers, one for an administrator (group system:masters), and the service account key.
+# certs.sh FOLDER HOST… : creates a temporary PKI for one rig: a CA, one certificate for all
+# servers, one for the charts' repositories at each HOST, one for an administrator (group
+# system:masters), and the service account key.
 set -euo pipefail
 cd "$1"
 umask 077
@@ -15,6 +16,8 @@ openssl req -x509 -new -key ca.key -subj /CN=rig-ca -days 30 -sha256 -out ca.crt
 names=DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local
 sign server /CN=rig-server "subjectAltName=$names,IP:127.0.0.1,IP:10.96.0.1,IP:10.244.0.1
 extendedKeyUsage=serverAuth,clientAuth"
+sign charts /CN=rig-charts "subjectAltName=$(printf ',DNS:%s' "${@:2}" | cut -c 2-)
+extendedKeyUsage=serverAuth"
 sign admin /O=system:masters/CN=rig-admin extendedKeyUsage=clientAuth
 openssl genrsa -out sa.key 2048 2> /dev/null
 openssl rsa -in sa.key -pubout -out sa.pub 2> /dev/null
