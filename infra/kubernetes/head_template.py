@@ -16,8 +16,8 @@ from raylift.infra.kubernetes.pod_template import (
     same_node_as,
     scheduling,
     security_context,
-    user_mounts,
-    user_volumes,
+    shared_mounts,
+    shared_volumes,
 )
 from raylift.ray_service_client import (
     DASHBOARD_PORT,
@@ -48,7 +48,7 @@ _TOKEN_SECONDS = 3600  # the kubelet renews the token before it expires
 def head_group(settings: PodSettings) -> dict[str, Any]:
     """Return `headGroupSpec`."""
     scope, claim = settings.scope, settings.storage.claim
-    volumes = [_credentials(), *user_volumes(settings.ray)]
+    volumes = [_credentials(), *shared_volumes(settings)]
     if claim is not None:
         volumes.append({"name": "gcs", "persistentVolumeClaim": {"claimName": claim}})
     spec = pod_spec(settings, _container(settings), volumes, role="head")
@@ -79,10 +79,8 @@ def autoscaler_options(ray: Ray) -> dict[str, Any]:
 
 def _container(settings: PodSettings) -> dict[str, Any]:
     head, claim = settings.ray.head, settings.storage.claim
-    variables = dict(settings.ray.env)
-    if claim is not None:
-        variables |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": _GCS}
-    mounts = user_mounts(settings.ray)
+    storage = {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": _GCS}
+    mounts = shared_mounts(settings)
     if claim is not None:
         # One directory per cluster: a new cluster must not load the state of an old
         # one.
@@ -99,7 +97,7 @@ def _container(settings: PodSettings) -> dict[str, Any]:
         ),
         "securityContext": security_context(),
         **({"volumeMounts": mounts} if mounts else {}),
-        **environment(settings, variables),
+        **environment(settings, fixed=storage if claim is not None else {}),
     }
 
 

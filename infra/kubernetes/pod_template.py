@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from raylift.infra.kubernetes import haproxy
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -89,18 +91,22 @@ def pod_spec(
     }
 
 
-def user_volumes(ray: Ray) -> list[dict[str, Any]]:
-    """Return the volumes of the stack file, as a pod spec has them."""
-    return [{"name": _volume_name(each), **_source(each)} for each in ray.volumes]
-
-
-def user_mounts(ray: Ray) -> list[dict[str, Any]]:
-    """Return the mounts of the stack file's volumes, as a container has them."""
+def shared_volumes(settings: PodSettings) -> list[dict[str, Any]]:
+    """Return the volumes of every pod, as a pod spec has them."""
+    ray = settings.ray
     return [
-        {"name": _volume_name(each), "mountPath": each.mount_path}
-        | ({"readOnly": True} if each.read_only else {})
-        for each in ray.volumes
+        *haproxy.volumes(settings.scope, ray),
+        *({"name": _volume_name(each), **_source(each)} for each in ray.volumes),
     ]
+
+
+def shared_mounts(settings: PodSettings) -> list[dict[str, Any]]:
+    """Return the mounts of the volumes of every pod, as a container has them."""
+    mounts = haproxy.mounts(settings.ray)
+    for each in settings.ray.volumes:
+        mount = {"name": _volume_name(each), "mountPath": each.mount_path}
+        mounts.append(mount | ({"readOnly": True} if each.read_only else {}))
+    return mounts
 
 
 def _volume_name(volume: Volume) -> str:
@@ -132,16 +138,25 @@ def image_of(ray: Ray, *, gpu: bool) -> str:
     )
 
 
-def environment(settings: PodSettings, variables: Mapping[str, str]) -> dict[str, Any]:
+def environment(
+    settings: PodSettings,
+    *,
+    defaults: Mapping[str, str] | None = None,
+    fixed: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Return `env` and `envFrom` of a container, each only if it is not empty.
 
-    If several objects in `envFrom` have the same key, the last one takes precedence.
+    The stack file overrides `defaults`, but not `fixed`. If several objects in
+    `envFrom` have the same key, the last one takes precedence.
     """
+    ray = settings.ray
+    own = {**(fixed or {}), **haproxy.fixed(ray)}
+    variables = {**haproxy.tuned(ray), **(defaults or {}), **ray.env, **own}
     sources: list[dict[str, Any]] = [
         {"configMapRef": {"name": source.config_map}}
         if source.config_map
         else {"secretRef": {"name": source.secret}}
-        for source in settings.ray.env_from
+        for source in ray.env_from
     ]
     if settings.secret is not None:
         sources.append({"secretRef": {"name": settings.secret}})

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 from raylift.infra.config.checks import Finding, changed_keys, check_unique_names
+from raylift.infra.kubernetes import haproxy
 from raylift.infra.kubernetes.validators import is_world, numbers, version_of_image
 from raylift.redaction import has_token
 
@@ -194,6 +195,13 @@ def check_rocksdb(fault_tolerance: FaultTolerance, ray: Ray) -> Iterator[Finding
         yield Finding(("faultTolerance", "gcsStorage"), text, is_warning=True)
 
 
+def check_ingress_proxy(ray: Ray) -> Iterator[Finding]:
+    """Check that the Ray version includes HAProxy."""
+    if ray.ingress == "haproxy" and numbers(ray.version) < haproxy.SINCE:
+        text = f"haproxy requires Ray 2.60 or newer, not {ray.version}; use python"
+        yield Finding(("ray", "ingress"), text)
+
+
 def check_redis(fault_tolerance: FaultTolerance) -> Iterator[Finding]:
     """Check the address of Redis."""
     path, address = ("faultTolerance", "redisAddress"), fault_tolerance.redis_address
@@ -227,6 +235,7 @@ RAY_CHECKS = (
     check_network_policy,
     check_namespace,
     check_rocksdb,
+    check_ingress_proxy,
     check_redis,
     check_storage,
 )

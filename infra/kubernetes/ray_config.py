@@ -25,6 +25,7 @@ from raylift.infra.kubernetes.types import (
     Secret,
     Version,
 )
+from raylift.infra.serve_proxy import Ingress
 from raylift.strict_model import Positive
 
 RAY_VERSION = "2.60.0"
@@ -172,6 +173,12 @@ class Ray(Section):
 
     operator: Operator = Operator()
     """The KubeRay operator."""
+
+    ingress: Annotated[Ingress | None, Auto] = None
+    """Proxy in front of the replicas: HAProxy or Ray's Python proxy.
+
+    By default, HAProxy, with Ray 2.60 or newer.
+    """
 
     head: Head = Head()
     """The pod that runs Ray's control plane."""

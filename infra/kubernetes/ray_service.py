@@ -13,6 +13,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi import ComponentResource, CustomTimeouts, Output, ResourceOptions
 
+from raylift.infra.kubernetes import haproxy
 from raylift.infra.kubernetes.manifest import ray_service
 from raylift.infra.kubernetes.network_policy import Callers, network_policies
 from raylift.infra.kubernetes.object_scope import GROUP_LABEL
@@ -69,6 +70,7 @@ class RayService(ComponentResource):
         self._cluster, self._args = cluster, args
         self._after = [*after, *cluster.ready]
         before = [*self._accounts(), *self._policies(), self._service()]
+        before += self._wrapper()
         claim = self._claim(args.volume) if args.volume else None
         self.service = self._ray_service(self._secret(), claim, before)
         self._budgets()
@@ -124,6 +126,20 @@ class RayService(ComponentResource):
             spec=spec,
             opts=self._options(),
         )
+
+    def _wrapper(self) -> list[pulumi.Resource]:
+        """Register the ConfigMap with the wrapper of HAProxy, if it is used."""
+        if not haproxy.is_used(self._args.ray):
+            return []
+        wrapper = kubernetes.core.v1.ConfigMap(
+            "haproxy",
+            metadata=self._cluster.metadata(
+                name=haproxy.wrapper_name(self._cluster.scope)
+            ),
+            data=haproxy.wrapper_data(),
+            opts=self._options(),
+        )
+        return [wrapper]
 
     def _secret(self) -> kubernetes.core.v1.Secret | None:
         """Register a Secret with environment variables, if there are any.

@@ -107,7 +107,7 @@ class RayServiceWatch:
         if ray is None:
             return _CREATING
         name = ray["metadata"]["name"]
-        if _identity(ray) == outdated:
+        if _identity(ray) == outdated and not _has_decided(service):
             if clusters_of(service).pending == name:
                 self._delete_without_head(name)
             return _CREATING
@@ -138,6 +138,16 @@ class RayServiceWatch:
                 raise FailedPrecondition(f"the head cannot start: {trouble.text}")
             return f": {trouble.text}"
         return ""
+
+
+def _has_decided(service: dict[str, Any]) -> bool:
+    """Return whether KubeRay has seen the current spec.
+
+    It then has named another cluster, or keeps the current one: a quantity in another
+    spelling, for example, changes nothing.
+    """
+    observed = (service.get("status") or {}).get("observedGeneration", 0)
+    return bool(observed >= service["metadata"]["generation"])
 
 
 def _identity(ray: dict[str, Any] | None) -> tuple[str, int] | None:

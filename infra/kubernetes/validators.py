@@ -36,6 +36,7 @@ _USED_PATHS = (
     "/dev/shm",  # noqa: S108 a path in a pod
     "/home/ray/anaconda3",
     "/mnt/gcs",
+    "/run/raylift",
     "/tmp/ray",  # noqa: S108 a path in a pod
     "/var/run/secrets",
 )

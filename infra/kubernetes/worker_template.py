@@ -18,8 +18,8 @@ from raylift.infra.kubernetes.pod_template import (
     resources,
     scheduling,
     security_context,
-    user_mounts,
-    user_volumes,
+    shared_mounts,
+    shared_volumes,
 )
 from raylift.ray_service_client import (
     CLUSTER_LABEL,
@@ -57,7 +57,7 @@ def worker_group(settings: PodSettings, worker: ResolvedWorkerGroup) -> dict[str
 
 
 def _template(settings: PodSettings, worker: ResolvedWorkerGroup) -> dict[str, Any]:
-    volumes = [_shared_memory(worker), *user_volumes(settings.ray)]
+    volumes = [_shared_memory(worker), *shared_volumes(settings)]
     spec = pod_spec(settings, _container(settings, worker), volumes, role="worker")
     spec |= scheduling(worker.pool.node_selector, worker.pool.tolerations)
     if worker.topology_spread:
@@ -90,9 +90,9 @@ def _container(settings: PodSettings, worker: ResolvedWorkerGroup) -> dict[str, 
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(LEAVE_SECONDS)]}}},
         "volumeMounts": [
             {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 the pod's own
-            *user_mounts(settings.ray),
+            *shared_mounts(settings),
         ],
-        **environment(settings, {**reconnect, **settings.ray.env}),
+        **environment(settings, defaults=reconnect),
     }
 
 

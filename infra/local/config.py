@@ -16,6 +16,7 @@ from raylift.infra.config.types import (
     Resources,
     Size,
 )
+from raylift.infra.serve_proxy import Ingress
 from raylift.strict_model import NotNegative
 
 
@@ -84,7 +85,7 @@ class Head(Section):
 class Ray(Section):
     """The Ray cluster. Changes require `raylift up --restart`."""
 
-    ingress: Literal["haproxy", "python"] = "haproxy"
+    ingress: Ingress = "haproxy"
     """Proxy in front of the replicas: HAProxy or Ray's Python proxy."""
 
     head: Head = Head()

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raylift.infra import serve_proxy
 from raylift.infra.local.processes import NODE_MARK, STACK_MARK
 from raylift.outputs import NODE_LABEL
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from raylift.infra.local.ports import Ports
 
 HEAD = "head"
-STREAM_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +180,7 @@ def _resources(
 
 
 # Defaults that `ray.env` of the stack file can override.
-_TUNED_HAPROXY = {
-    # A request's line and headers, and those of a response, must fit into a buffer.
-    # Ray's Python proxy accepts 60 KB; HAProxy's default is 16 KiB.
-    "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "65536",
-}
 _TUNED = {
-    # A dead proxy is detected after 3.5 s instead of 25 s (measured with Ray 2.60).
-    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
-    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",
     # Interval of Serve's control loop: new weights take effect after 0.15 s instead of
     # 0.28 s, for 2.5 % of a core (measured).
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.05",
@@ -211,7 +203,7 @@ def _environment(
     has_haproxy = config.ray.ingress == "haproxy"
     return {
         **_TUNED,
-        **(_TUNED_HAPROXY if has_haproxy else {}),
+        **serve_proxy.tuned(config.ray.ingress),
         **config.ray.env,
         "PYTHONPATH": ":".join(filter(None, path)),
         **(_haproxy(ports, folders) if has_haproxy else {}),
@@ -234,15 +226,12 @@ def _haproxy(ports: Ports, folders: Folders) -> dict[str, str]:
         "METRICS_SOCKET_PATH": folder / "metrics.sock",
         "SERVER_STATE_BASE": folder,
         "SERVER_STATE_FILE": folder / "server-state",
-        "BINARY_PATH": folders.state / "haproxy",
-        # HAProxy never opens these two ports; see infra/local/haproxy.py.
+        # HAProxy never opens these two ports; see infra/serve_proxy.py.
         "METRICS_PORT": ports.base + 5,
         "STATS_PORT": ports.base + 6,
-        # A reload closes open streams after this time (ray#66056; Ray's default: 120).
-        "HARD_STOP_AFTER_S": STREAM_SECONDS,
     }
     return {
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        **serve_proxy.haproxy(folders.state / "haproxy"),
         **{f"RAY_SERVE_HAPROXY_{key}": str(value) for key, value in settings.items()},
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.base + 7),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports.base + 8),
@@ -250,8 +239,4 @@ def _haproxy(ports: Ports, folders: Folders) -> dict[str, str]:
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.ingress.stop - 1),
         "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(ports.grpc_ingress.start),
         "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(ports.grpc_ingress.stop - 1),
-        # Time that a stopping replica waits for load balancers to stop using it.
-        # HAProxy is updated within 0.2 s. Ray's default (30) delays each delete by 30
-        # s.
-        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "2",
     }

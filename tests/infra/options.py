@@ -22,6 +22,7 @@ _GPU = {"name": "gpu", "maxSize": 4}
 RAY = {
     "env": [{}, {"ray": {"env": {"A": "b"}}}],
     "secrets": [{}, {"ray": {"secretEnv": {"TOKEN": CANARY, "OTHER": f"x{CANARY}"}}}],
+    "proxy": [{}, {"ray": {"ingress": "python"}}],
     "image": [{}, {"ray": {"image": _DIGEST, "imagePullSecrets": ["pull"]}}],
     "version": [
         {},

@@ -18,6 +18,12 @@ REFUSED = {
     "raylift:ray.operator.install: must be true or false, not the string 'never'",
     "raylift:network: {}":
     "raylift:network: is only supported with target aws",
+    "raylift:ray: {ingress: haproxy, version: 2.55.0}\n  raylift:faultTolerance: {gcsStorage: none}":
+    "raylift:ray.ingress: haproxy requires Ray 2.60 or newer, not 2.55.0; use python",
+    "raylift:ray: {ingress: nginx}":
+    "raylift:ray.ingress: must be one of haproxy, python, not the string 'nginx'",
+    "raylift:ray: {volumes: [{name: a, mountPath: /run, emptyDir: 1Gi}]}":
+    "raylift:ray.volumes[0].mountPath: must not hide /run/raylift, which Ray's pods use",
     "raylift:kubernetes: {namespace: A}":
     "raylift:kubernetes.namespace: must start with a letter, contain only lowercase letters, digits and '-', and have at most 20 characters",
     "raylift:kubernetes: {namespace: kuberay-operator}":

@@ -179,7 +179,6 @@ def test_a_policy_in_the_code_is_deployed_as_it_is(empty):
     assert "nothing to do" in empty.run("deploy", file).stderr
 
 
-@pytest.mark.long
 def test_an_exception_in_a_policy_is_named(empty):
     empty.write("raises/scaling.py", "def nightly(_):\n    raise KeyError('depth')\n")
     model = {"name": "Price", "num_replicas": "auto"}
@@ -194,7 +193,6 @@ def test_an_exception_in_a_policy_is_named(empty):
     assert "Serve's control loop fails: KeyError: 'depth' (" in failed.stderr
 
 
-@pytest.mark.long
 def test_a_surge_without_room_is_withdrawn(empty):
     bundles = {"name": "Sharded", "placement_group_bundles": [{"CPU": 1}] * 6}
     file = _write(empty, "sharded", SHARDED, deployments=[bundles])
@@ -256,14 +254,12 @@ def test_an_application_of_serve_run_is_reported_and_can_be_deleted(empty):
     assert empty.names() == []
 
 
-@pytest.mark.long
 def test_an_exit_during_import_is_explained(empty):
     failed = empty.run("deploy", _write(empty, "arguments", ARGUMENTS), code=6)
     assert "the process exited while importing the application" in failed.stderr
     assert "parses command-line arguments" in failed.stderr
 
 
-@pytest.mark.long
 def test_a_requirement_that_does_not_exist_is_named(empty):
     file = _write(empty, "pip", PRICE, runtime_env={"pip": ["raylift-no-such==9.9.9"]})
     failed = empty.run("deploy", file, code=6)
@@ -272,7 +268,6 @@ def test_a_requirement_that_does_not_exist_is_named(empty):
     )
 
 
-@pytest.mark.long
 def test_a_module_name_with_a_hyphen_is_deployed(empty):
     empty.write("hyphen/price-predict.py", f"VERSION = 'v1'\n{PRICE}")
     file = _write(empty, "hyphen", PRICE, import_path="price-predict:app")
