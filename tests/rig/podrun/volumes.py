@@ -83,13 +83,14 @@ class Volumes:
         if claim := volume.get("persistentVolumeClaim"):
             return self._claimed(claim["claimName"])
         if projected := volume.get("projected"):
-            return self._projected(volume["name"], projected["sources"])
+            files = (f for source in projected["sources"] for f in self._files(source))
+            return self._written(volume["name"], files, mode=_mode(projected))
         if reference := volume.get("configMap"):
             data = config_map(self.api, self.namespace, reference["name"])
-            return self._written(volume["name"], data.items())
+            return self._written(volume["name"], data.items(), mode=_mode(reference))
         if reference := volume.get("secret"):
             data = secrets(self.api, self.namespace, reference["secretName"])
-            return self._written(volume["name"], data.items())
+            return self._written(volume["name"], data.items(), mode=_mode(reference))
         raise Unusable(
             f"the rig does not support the kind of volume {volume['name']!r}"
         )
@@ -103,16 +104,15 @@ class Volumes:
             raise Unusable(f"claim {name!r} is not bound to a volume")
         return Path(volume["spec"]["hostPath"]["path"])
 
-    def _projected(self, name: str, sources: list[dict]) -> Path:
-        files = (each for source in sources for each in self._files(source))
-        return self._written(name, files)
-
-    def _written(self, name: str, files: Iterable[tuple[str, str]]) -> Path:
+    def _written(
+        self, name: str, files: Iterable[tuple[str, str]], *, mode: int
+    ) -> Path:
         """Write the files, (path, text), to a folder of the pod, and return it."""
         folder = self.directory / "volumes" / name
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in files:
             (folder / path).write_text(text, encoding="utf-8")
+            (folder / path).chmod(mode)
         return folder
 
     def _files(self, source: dict) -> Iterator[tuple[str, str]]:
@@ -163,6 +163,10 @@ def _check(target: Path, places: list[Path]) -> None:
             f"the rig can mount volumes below {', '.join(map(str, OWN))}, or on an"
             f" existing folder, but not at {target}"
         )
+
+
+def _mode(volume: dict) -> int:
+    return volume.get("defaultMode", 0o644)
 
 
 def _size(empty: dict) -> str:
