@@ -8,6 +8,7 @@ application's directory, and Python cannot find the module elsewhere.
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -98,7 +99,7 @@ class _Modules:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._statements: dict[Path, list[ast.stmt]] = {}
-        self._attributes: dict[Path, set[str]] = {}
+        self._attributes: dict[Path, list[tuple[ast.stmt, set[str]]]] = {}
 
     def source(self, module: str) -> Path | None:
         """Return the file of a module, if Python searches for it in the directory."""
@@ -131,22 +132,28 @@ class _Modules:
                 return [alias.name for alias in names]
             case ast.ImportFrom(module=module, names=names, level=level):
                 base = _absolute(module or "", level, package)
-                attributes = self._bound(base)
+                attributes = self._bound(base, statement)
                 if attributes & {"*", "__getattr__"}:
                     return [base]
                 submodules = [a.name for a in names if a.name not in attributes]
                 return [base, *(f"{base}.{name}" for name in submodules)]
         return []
 
-    def _bound(self, package: str) -> set[str]:
-        """Return the names that a package binds, which hide its submodules."""
+    def _bound(self, package: str, before: ast.stmt) -> set[str]:
+        """Return the names that a package binds, which hide its submodules.
+
+        If the package contains the statement `before`, only the names that it has bound
+        by then count.
+        """
         path = self.source(package)
         if path is None:
             return set()
         if path not in self._attributes:
-            nodes = ast.walk(ast.Module(self._parsed(path), []))
-            self._attributes[path] = {name for node in nodes for name in binds(node)}
-        return self._attributes[path]
+            self._attributes[path] = [(s, _names(s)) for s in self._parsed(path)]
+        bound = itertools.takewhile(
+            lambda b: b[0] is not before, self._attributes[path]
+        )
+        return {name for _, names in bound for name in names}
 
     def _parsed(self, path: Path) -> list[ast.stmt]:
         """Return the top-level statements of a module, [] if it cannot be parsed."""
@@ -156,6 +163,11 @@ class _Modules:
             except (SyntaxError, OSError, ValueError, RecursionError, MemoryError):
                 self._statements[path] = []
         return self._statements[path]
+
+
+def _names(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement binds, also in the functions in it."""
+    return {name for node in ast.walk(statement) for name in binds(node)}
 
 
 def _absolute(module: str, level: int, package: str) -> str:

@@ -76,6 +76,19 @@ EXCLUDED = {
             " remove the rule, or add !/app/weights.py to .rayliftignore"
         ),
     ),
+    "an import of a package from itself": (
+        {
+            "main.py": "import pkg",
+            "pkg/__init__.py": "from pkg import two\nfrom . import two",
+            "pkg/two.py": "",
+            ".rayignore": "two.py",
+        },
+        "main",
+        (
+            "an ignore rule excludes pkg/two.py, which pkg/__init__.py:1 imports;"
+            " remove the rule, or add !/pkg/two.py to .rayliftignore"
+        ),
+    ),
     "the application": (
         {"main.py": "", ".gitignore": "main.py"},
         "main",
@@ -112,6 +125,7 @@ def test_the_patterns_of_excludes_count(tmp_path: Path) -> None:
         "syntax error",
         "import fast",  # a compiled module with this name is in the package
         "import plain",  # the directory is a namespace package
+        "import own",  # its own attribute hides the module
         "from star import features",  # star imports all names of another module
         "import sys\nsys.path.insert(0, 'vendor')\nimport features",
     ],
@@ -124,6 +138,8 @@ def test_an_import_that_may_succeed_is_no_problem(code: str, tmp_path: Path) -> 
         "json.py": "",
         "app/__init__.py": "features = 1",
         "app/features.py": "",
+        "own/__init__.py": "features = 1\nfrom . import features",
+        "own/features.py": "",
         "fast.py": "",
         "fast.cpython-311-x86_64-linux-gnu.so": "",
         "plain.py": "",
