@@ -44,13 +44,15 @@ def _complete(head: bytes, body: bytes) -> bool:
     return len(body) >= int(length or 0)
 
 
-async def _run(port: int, path: str, connections: int, seconds: float) -> list[int]:
+async def _run(
+    address: tuple[str, int], path: str, connections: int, seconds: float
+) -> list[int]:
     counter = [0, 0]
     until = time.monotonic() + seconds
     loop = asyncio.get_running_loop()
     connected = [
         await loop.create_connection(
-            lambda: _Connection(path, counter, until), "127.0.0.1", port
+            lambda: _Connection(path, counter, until), *address
         )
         for _ in range(connections)
     ]
@@ -60,12 +62,14 @@ async def _run(port: int, path: str, connections: int, seconds: float) -> list[i
     return counter
 
 
-def throughput(port: int, path: str, *, connections: int, seconds: float) -> float:
+def throughput(
+    port: int, path: str, *, connections: int, seconds: float, host: str = "127.0.0.1"
+) -> float:
     """Return the 200 responses per second.
 
     Raises:
         AssertionError: More than about 1 % of the responses were not 200.
     """
-    good, bad = asyncio.run(_run(port, path, connections, seconds))
+    good, bad = asyncio.run(_run((host, port), path, connections, seconds))
     assert bad <= good * 0.01, f"{bad} of {good + bad} responses were not 200"
     return good / seconds

@@ -1,8 +1,7 @@
 """Duration of `raylift preview`, compared with `pulumi preview` of the same program.
 
 It requires a rig: `tests/rig/exec.sh .venv/bin/python -m bench preview`. Both use the
-same engine and the same API server, with the rig's doubles of a provider and of the
-Python language host.
+same engine, provider and API server.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ def rows() -> list[Row]:
     if "RIG_API_SERVER" not in os.environ:
         raise SystemExit("not in a rig: tests/rig/exec.sh … -m bench preview")
     with tempfile.TemporaryDirectory() as folder:
-        project = _project(Path(folder))
+        project = make_cluster_project(Path(folder))
         wall(RAYLIFT, "up", "--yes", "-s", "bench", cwd=project)
         try:
             sides = in_turn(
@@ -39,10 +38,12 @@ def rows() -> list[Row]:
     return [at_most("`raylift preview`, unchanged", "`pulumi preview`", sides, 1.3)]
 
 
-def _project(folder: Path) -> Path:
+def make_cluster_project(folder: Path, config: str = "") -> Path:
+    """Create a project with one stack of target `kubernetes`, named bench."""
     for part in ("Pulumi.yaml", "infra/__main__.py"):
         (folder / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / part, folder / part)
     (folder / "stacks").mkdir()
-    (folder / "stacks" / "Pulumi.bench.yaml").write_text(FILE, encoding="utf-8")
+    file = folder / "stacks" / "Pulumi.bench.yaml"
+    file.write_text(f"{FILE}{config}", encoding="utf-8")
     return folder

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import urllib.request
 import zipfile
 
 import pytest
@@ -174,6 +176,24 @@ def test_the_stacks_of_a_cluster_are_listed_without_a_project(stack, rig, tmp_pa
         "applications": {"RUNNING": 1},
         "problem": "",
     }
+
+
+def test_pods_accept_large_headers_and_close_the_other_ports_of_haproxy(
+    stack, api, rig
+):
+    _deploy(stack, rig)
+    service = Endpoints(api, SPACE, f"{NAME}-serve")
+    wait_until(service.addresses)
+    (worker, *_) = service.addresses()
+    (head,) = (pod["status"]["podIP"] for pod in _heads())
+    headers = {f"x-{number}": "a" * 100 for number in range(300)}
+    for address in (worker, head):
+        request = urllib.request.Request(f"http://{address}:8000/", headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.read() == b"hello"
+        for port in (9101, 8404):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((address, port), timeout=30)
 
 
 def test_an_application_loses_no_request_when_the_cluster_is_replaced(stack, api, rig):
