@@ -53,11 +53,11 @@ def rows() -> list[Row]:
 
 def _measured(project: Path) -> list[Row]:
     config = _Config(project)
-    wall("kubectl", "create", "namespace", _PLAIN)
-    wall(RAYLIFT, "up", "--yes", "-s", "bench", cwd=project)
     try:
-        first = _deploy(config, "first"), _apply(config, "first")
-        assert all(first)
+        wall("kubectl", "create", "namespace", _PLAIN)
+        wall(RAYLIFT, "up", "--yes", "-s", "bench", cwd=project)
+        _deploy(config, "first")
+        _apply(config, "first")
         deploys = in_turn(
             lambda n: _deploy(config, f"v{n}"), lambda n: _apply(config, f"v{n}")
         )
@@ -65,8 +65,8 @@ def _measured(project: Path) -> list[Row]:
         status = in_turn(lambda _: _status(project), lambda _: _plain_status())
         load = in_turn(lambda _: _load("bench-ray"), lambda _: _load(_PLAIN))
     finally:
+        wall("kubectl", "delete", "namespace", _PLAIN, "--ignore-not-found")
         wall(RAYLIFT, "delete", "--yes", "-s", "bench", cwd=project)
-        wall("kubectl", "delete", "namespace", _PLAIN)
     plain = "`kubectl apply` of a RayService"
     idle = statistics.median(unchanged)
     return [
@@ -174,6 +174,7 @@ def _load(namespace: str) -> float:
 def _address(namespace: str, kind: str) -> str:
     """Return the address of a running pod, or "" if there is none."""
     command = ["kubectl", "-n", namespace, "get", "pods", "-o", "json"]
+    command += ["--field-selector=status.phase=Running"]
     command += ["-l", f"ray.io/node-type={kind}"]
     pods = json.loads(subprocess.check_output(command))["items"]
     found = [p["status"].get("podIP", "") for p in pods]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import re
 import signal
@@ -15,15 +13,16 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from raylift.cli import stdout
 from raylift.cli.extras import missing_extra
+from raylift.cli.stdout import OutputLost
 from raylift.errors import InvalidInput, RayliftError
 from raylift.messages import did_you_mean, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 INTERRUPTED = 130
-_CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 # Patterns in typer's messages about a command line, and raylift's wording.
 _REWORDED = (
@@ -80,7 +79,7 @@ class Boundary(TyperGroup):
             typer.echo(text, err=True)
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # `raylift status | head`
-            _discard_output()
+            stdout.discard()
             raise typer.Exit(0) from None
 
 
@@ -94,42 +93,24 @@ def show(error: RayliftError) -> None:
         typer.echo(f" hint: {error.hint}", err=True)
 
 
-@contextlib.contextmanager
-def process_end() -> Iterator[None]:
-    """End the process with the exit code of a block, whatever would prevent that."""
+def run_process(command: Callable[[], object]) -> NoReturn:
+    """Run a command, and exit with its code, whatever would prevent that."""
+    stdout.install()
+    code: Any = 0
     try:
-        with _lost_output_reported():
-            yield
-    except SystemExit as ended:
-        _exit_at_once_if_needed(ended.code)
-        raise
-
-
-@contextlib.contextmanager
-def _lost_output_reported() -> Iterator[None]:
-    """Turn an error while writing to stdout into a message and an exit code.
-
-    An error while writing a file of a stack is a RayliftError instead. What a closed
-    stream (`>&-`) would receive is discarded.
-    """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            setattr(sys, name, os.fdopen(nowhere, "w", encoding="utf-8"))
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
-            raise
-        reason = os.strerror(error.errno).lower()
-        show(RayliftError(f"cannot write the output of this command: {reason}"))
-        _discard_output()
-        raise SystemExit(RayliftError.exit_code) from None
-
-
-def _discard_output() -> None:
-    """Discard what is still buffered, which Python would write again when it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        try:
+            command()
+        except SystemExit as ended:
+            code = ended.code
+        sys.stdout.flush()
+    except BrokenPipeError:
+        stdout.discard()
+    except OutputLost as lost:
+        stdout.discard()
+        show(RayliftError(f"cannot write to stdout: {lost}"))
+        code = code or RayliftError.exit_code
+    _exit_at_once_if_needed(code)
+    sys.exit(code)
 
 
 def _exit_at_once_if_needed(code: object) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from raylift.cli.errors import Boundary, process_end
+from raylift.cli.errors import Boundary, run_process
 from raylift.cli.help import Command
 from raylift.cli.options import (  # noqa: TC001 typer reads annotations
     AllStacks,
@@ -293,5 +293,4 @@ def main() -> None:
     """Run the console script."""
     # Pydantic looks for plugins in the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    with process_end():
-        app()
+    run_process(app)

@@ -2,8 +2,8 @@
 
 The proxy is HAProxy, or Ray's own proxy in Python. Ray's template for HAProxy binds the
 ports for statistics and metrics to every interface, without authentication
-(ray/serve/_private/haproxy_templates.py). Ray therefore starts a wrapper, which rebinds
-both to sockets that only their owner can open, and then executes HAProxy.
+(ray/serve/_private/haproxy_templates.py). raylift therefore makes Ray start a wrapper,
+which rebinds both to sockets that only their owner can open, and executes HAProxy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Ingress = Literal["haproxy", "python"]
 # Time for which a stream may continue after HAProxy reloads (ray#66056; Ray's default:
 # 120 s).
-STREAM_SECONDS = 900
+_STREAM_SECONDS = 900
 # A dead proxy is detected after 3.5 s instead of 25 s (measured with Ray 2.60).
 _TUNED = {
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
@@ -49,12 +49,12 @@ def tuned(ingress: Ingress) -> dict[str, str]:
     return {**_TUNED, **(_TUNED_HAPROXY if ingress == "haproxy" else {})}
 
 
-def haproxy(wrapper: Path | str) -> dict[str, str]:
-    """Return environment variables that let Ray start HAProxy through a wrapper."""
+def haproxy(binary: Path | str) -> dict[str, str]:
+    """Return environment variables that make Ray start HAProxy by its wrapper."""
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_HAPROXY_BINARY_PATH": str(wrapper),
-        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(STREAM_SECONDS),
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(binary),
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(_STREAM_SECONDS),
         # Time that a stopping replica waits for load balancers to stop using it.
         # HAProxy is updated within 0.2 s. Ray's default (30) delays each delete by 30
         # s.
@@ -62,9 +62,7 @@ def haproxy(wrapper: Path | str) -> dict[str, str]:
     }
 
 
-def wrapper(
-    *, folder: Path | str, run: str, metrics: int = 9101, stats: int = 8404
-) -> str:
+def wrapper(*, folder: Path | str, run: str, metrics: int, stats: int) -> str:
     """Return the wrapper, a shell script.
 
     Args:

@@ -45,7 +45,6 @@ def run(name: str) -> None:
     writer.explicit_start = True
     writer.width = _WIDE
     writer.dump_all(_styled(objects), sys.stdout)
-    sys.stdout.flush()  # reports an error while the command can
 
 
 def _styled(value: Any) -> Any:  # noqa: ANN401 JSON

@@ -28,10 +28,16 @@ if TYPE_CHECKING:
 _WIDE = 200  # without a terminal, a row is never wrapped
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Raise the error: `raylift status | head` succeeds."""
+        raise BrokenPipeError
+
+
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _WIDE
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+    return _Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
 
 
 out = _console(stderr=False)

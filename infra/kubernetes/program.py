@@ -86,8 +86,8 @@ def _provider(config: KubernetesConfig, info: ClusterInfo) -> kubernetes.Provide
         kubeconfig=config.kubernetes.kubeconfig,
         context=config.kubernetes.context or info.context,
         cluster_identifier=info.uid or None,
-        # Otherwise, a changed output would replace the description of the stack, which
-        # would be missing in the meantime.
+        # Otherwise, changed data would replace a ConfigMap, and pods that mount it
+        # could not start in the meantime.
         enable_config_map_mutable=True,
     )
 

@@ -196,7 +196,10 @@ def check_rocksdb(fault_tolerance: FaultTolerance, ray: Ray) -> Iterator[Finding
 
 
 def check_ingress_proxy(ray: Ray) -> Iterator[Finding]:
-    """Check that the Ray version includes HAProxy."""
+    """Check that the Ray version includes HAProxy, and that no variable is lost."""
+    for name in ray.env.keys() & haproxy.fixed(ray).keys():
+        text = "has no effect, because raylift sets this variable; see ray.ingress"
+        yield Finding(("ray", "env", name), text, is_warning=True)
     if ray.ingress == "haproxy" and numbers(ray.version) < haproxy.SINCE:
         text = f"haproxy requires Ray 2.60 or newer, not {ray.version}; use python"
         yield Finding(("ray", "ingress"), text)

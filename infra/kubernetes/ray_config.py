@@ -177,7 +177,7 @@ class Ray(Section):
     ingress: Annotated[Ingress | None, Auto] = None
     """Proxy in front of the replicas: HAProxy or Ray's Python proxy.
 
-    By default, HAProxy, with Ray 2.60 or newer.
+    `auto` is HAProxy with Ray 2.60 or newer, and otherwise Ray's proxy.
     """
 
     head: Head = Head()

@@ -70,7 +70,7 @@ class RayService(ComponentResource):
         self._cluster, self._args = cluster, args
         self._after = [*after, *cluster.ready]
         before = [*self._accounts(), *self._policies(), self._service()]
-        before += self._wrapper()
+        before.append(self._wrapper())
         claim = self._claim(args.volume) if args.volume else None
         self.service = self._ray_service(self._secret(), claim, before)
         self._budgets()
@@ -127,19 +127,18 @@ class RayService(ComponentResource):
             opts=self._options(),
         )
 
-    def _wrapper(self) -> list[pulumi.Resource]:
-        """Register the ConfigMap with the wrapper of HAProxy, if it is used."""
-        if not haproxy.is_used(self._args.ray):
-            return []
-        wrapper = kubernetes.core.v1.ConfigMap(
+    def _wrapper(self) -> pulumi.Resource:
+        """Register the ConfigMap with the wrapper of HAProxy.
+
+        It exists even if HAProxy is not used: pods of an older cluster may mount it.
+        """
+        name = haproxy.wrapper_name(self._cluster.scope)
+        return kubernetes.core.v1.ConfigMap(
             "haproxy",
-            metadata=self._cluster.metadata(
-                name=haproxy.wrapper_name(self._cluster.scope)
-            ),
+            metadata=self._cluster.metadata(name=name),
             data=haproxy.wrapper_data(),
             opts=self._options(),
         )
-        return [wrapper]
 
     def _secret(self) -> kubernetes.core.v1.Secret | None:
         """Register a Secret with environment variables, if there are any.

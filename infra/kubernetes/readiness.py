@@ -10,10 +10,11 @@ Source: ray-operator/controllers/ray/rayservice_controller.go.
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from lightkube.utils.quantity import parse_quantity
 
 from raylift.errors import FailedPrecondition, Unreachable
 from raylift.pod_troubles import conditions
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from raylift.kube_api import Api
 
+_AMOUNTS = ("limits", "requests")  # quantities by resource
 _SECONDS = 900.0
 _POLL_SECONDS = 1.0
 _CREATING = "waiting for KubeRay to create the Ray cluster"
@@ -107,7 +109,7 @@ class RayServiceWatch:
         if ray is None:
             return _CREATING
         name = ray["metadata"]["name"]
-        if _identity(ray) == outdated and not _has_decided(service):
+        if _identity(ray) == outdated:
             if clusters_of(service).pending == name:
                 self._delete_without_head(name)
             return _CREATING
@@ -140,16 +142,6 @@ class RayServiceWatch:
         return ""
 
 
-def _has_decided(service: dict[str, Any]) -> bool:
-    """Return whether KubeRay has seen the current spec.
-
-    It then has named another cluster, or keeps the current one: a quantity in another
-    spelling, for example, changes nothing.
-    """
-    observed = (service.get("status") or {}).get("observedGeneration", 0)
-    return bool(observed >= service["metadata"]["generation"])
-
-
 def _identity(ray: dict[str, Any] | None) -> tuple[str, int] | None:
     return (ray["metadata"]["uid"], ray["metadata"]["generation"]) if ray else None
 
@@ -157,9 +149,10 @@ def _identity(ray: dict[str, Any] | None) -> tuple[str, int] | None:
 def _replacing(config: dict[str, Any]) -> dict[str, Any]:
     """Return the fields whose change creates another cluster.
 
-    They exclude bounds and tolerations.
+    They exclude bounds and tolerations. KubeRay compares quantities by value, and an
+    empty field equals a missing one.
     """
-    config = copy.deepcopy(config)
+    config = _normal(config)
     groups = config.get("workerGroupSpecs") or []
     for group in groups:
         for key in ("replicas", *BOUNDS):
@@ -167,3 +160,20 @@ def _replacing(config: dict[str, Any]) -> dict[str, Any]:
     for part in (config["headGroupSpec"], *groups):
         part["template"]["spec"].pop("tolerations", None)
     return config
+
+
+def _normal(value: Any, *, is_amounts: bool = False) -> Any:  # noqa: ANN401 JSON
+    """Return a copy without empty fields, and with quantities as numbers."""
+    match value:
+        case dict() if is_amounts:
+            return {key: parse_quantity(str(amount)) for key, amount in value.items()}
+        case dict():
+            fields = (
+                (key, _normal(field, is_amounts=key in _AMOUNTS))
+                for key, field in value.items()
+            )
+            return {key: field for key, field in fields if field not in ({}, [])}
+        case list():
+            return [_normal(item) for item in value]
+        case _:
+            return value

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from raylift.state_files import write_private
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -60,4 +62,4 @@ def write_hook(folder: Path, *, host: str) -> None:
     `host` is the address that applications listen on.
     """
     text = _MODULE.format(host=host)
-    (folder / "sitecustomize.py").write_text(text, encoding="utf-8")
+    write_private(folder / "sitecustomize.py", text)

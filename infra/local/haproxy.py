@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from raylift.errors import FailedPrecondition
 from raylift.infra.serve_proxy import wrapper
+from raylift.state_files import write_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,5 +30,5 @@ def write_wrapper(path: Path, *, folder: Path, metrics: int, stats: int) -> None
         ) from None
     run = f'exec {shlex.quote(get_haproxy_binary())} "$@"\n'
     text = wrapper(folder=folder, run=run, metrics=metrics, stats=stats)
-    path.write_text(text, encoding="utf-8")
+    write_private(path, text)
     path.chmod(0o700)

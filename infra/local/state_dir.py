@@ -86,7 +86,7 @@ class StateDir:
             self.folders.temporary,
         ):
             make_private_dir(folder)
-        (self.path.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+        write_private(self.path.parent / ".gitignore", "*\n")
         if not self.folders.token.exists():
             write_private(self.folders.token, secrets.token_hex(32))
 
