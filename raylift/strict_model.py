@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from raylift.errors import InvalidInput, Problem
 from raylift.key_path import dotted
 from raylift.messages import did_you_mean, kind
-from raylift.redaction import is_secret
+from raylift.redaction import is_secret, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -82,7 +82,8 @@ def _problems(
         name = named(path)
         after = ": " if path else "."
         text = f"{name}{after if name else ''}{_text(model, path, error, name)}"
-        problems.setdefault(path, Problem(location(path), text))
+        # A forgotten colon puts a secret where no name tells that it is one.
+        problems.setdefault(path, Problem(location(path), without_secrets(text)))
     return list(problems.values())
 
 

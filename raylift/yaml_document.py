@@ -7,6 +7,7 @@ duplicate key is an error, and the expansion of anchors is limited.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +20,7 @@ from raylift.errors import InvalidInput, Problem
 from raylift.messages import os_reason, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from ruamel.yaml.nodes import Node
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 5_000_000
 MAX_VALUES = 100_000
 MAX_DEPTH = 64
+_SEPARATOR = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _TAG = "tag:yaml.org,2002:"
 _KINDS = {"map": MappingNode, "seq": SequenceNode} | dict.fromkeys(
     ("null", "bool", "int", "float", "str", "timestamp", "value", "merge"), ScalarNode
@@ -103,6 +106,16 @@ def parse(text: str, *, name: str) -> Document:
     if builder.problems:
         raise InvalidInput(*builder.problems)
     return Document(name, value, builder.lines)
+
+
+def documents(text: str) -> Iterator[str]:
+    """Yield each YAML document that has content, after as many lines as precede it."""
+    line = 0
+    for part in _SEPARATOR.split(text):
+        lines = (each.strip() for each in part.splitlines())
+        if any(each and not each.startswith("#") for each in lines):
+            yield "\n" * line + part
+        line += part.count("\n")
 
 
 def _compose(text: str, name: str) -> Node | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from raylift.cli.connect import current_dir
 from raylift.cli.output import terminal
 from raylift.infra.project import find_project, load_config
+from raylift.redaction import redacted
 
 if TYPE_CHECKING:
     from raylift.infra.config.base import StackConfig
@@ -15,12 +16,20 @@ if TYPE_CHECKING:
 def run(stack: str, *, resolved: bool, as_json: bool) -> None:
     """Print the values in the stack file; with `resolved`, include default values."""
     config = load_config(find_project(current_dir()), stack)
-    values = config.resolved() if resolved else _as_written(config.resolved(), config)
+    values = _without_secrets(config.resolved())
+    values = values if resolved else _as_written(values, config)
     if as_json:
         terminal.print_json(values)
         return
     for line in _yaml(values):
         terminal.show(line)
+
+
+def _without_secrets(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with redacted secrets in `ray.env`, which is plain text."""
+    ray = dict(values["raylift:ray"])
+    ray["env"] = redacted(ray["env"], ())
+    return {**values, "raylift:ray": ray}
 
 
 def _as_written(values: dict[str, Any], config: StackConfig) -> dict[str, Any]:

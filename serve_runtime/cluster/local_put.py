@@ -60,32 +60,40 @@ class Change:
             if self._is_applied(dashboard):
                 return
             if undo:
-                dashboard.put_applications(before)
+                self._restore(dashboard, before)
             raise
         except Unreachable:
             if undo and is_running:
                 with contextlib.suppress(RayliftError):
-                    dashboard.put_applications(before)
+                    self._restore(dashboard, before)
             raise
+
+    def _restore(self, dashboard: Dashboard, before: dict[str, Any]) -> None:
+        """Send the request that restores what Ray ran.
+
+        If Ray rejects an application of others in it, Ray deletes nothing. A request
+        with a placeholder for that one deletes what the change created.
+        """
+        with contextlib.suppress(Rejected):
+            dashboard.put_applications(before)
+            return
+        if self.documents.keys() <= {each["name"] for each in before["applications"]}:
+            return
+        culprit = self._last_processed(dashboard.serve_details())
+        dashboard.put_applications(_with_placeholders(before, {culprit}))
+        with contextlib.suppress(Rejected):
+            dashboard.put_applications(before)
 
     def _put(
         self, dashboard: Dashboard, before: dict[str, Any], *, created: list[str]
     ) -> None:
         """Send the change, after a request that makes what code created deletable.
 
-        Ray only deletes what a PUT created or changed. The placeholder is never built,
-        because the next request deletes the application.
+        Ray only deletes what a PUT created or changed.
         """
         names = {n for n in created if self.documents.get(n, {}) is None}
         if names:
-            kept = [d for d in before["applications"] if d["name"] not in names]
-            placeholders = [
-                {"name": name, "import_path": "raylift:none", "route_prefix": None}
-                for name in sorted(names)
-            ]
-            dashboard.put_applications(
-                {**before, "applications": [*kept, *placeholders]}
-            )
+            dashboard.put_applications(_with_placeholders(before, names))
         dashboard.put_applications(
             {**self.options, "applications": [*self._new(), *self.others.values()]}
         )
@@ -133,6 +141,19 @@ class Change:
             **self.old_options,
             "applications": list((old | self.others).values()),
         }
+
+
+def _with_placeholders(request: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """Return a request with a placeholder for each named application.
+
+    Ray accepts it, and does not build it before the next request replaces it.
+    """
+    kept = [each for each in request["applications"] if each["name"] not in names]
+    placeholders = [
+        {"name": name, "import_path": "raylift:none", "route_prefix": None}
+        for name in sorted(names)
+    ]
+    return {**request, "applications": [*kept, *placeholders]}
 
 
 def live(details: dict[str, Any]) -> dict[str, dict[str, Any]]:

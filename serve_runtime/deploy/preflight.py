@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from raylift.errors import Conflict, FailedPrecondition, InvalidInput
+from raylift.redaction import redacted
 from raylift.serve_runtime.deploy.replica_needs import group
 from raylift.serve_runtime.ray_api.dashboard import RAY_VERSION
 from raylift.serve_runtime.status.placement import unplaceable
@@ -43,9 +44,10 @@ def refuse_changed_options(options: dict[str, Any], details: dict[str, Any]) -> 
             continue
         for key, value in (options.get(section) or {}).items():
             if key not in set_by_stack and live.get(key) != value:
+                old, new = (redacted(v, (section, key)) for v in (live.get(key), value))
                 raise FailedPrecondition(
-                    f"{section}.{key}: cannot change from {live.get(key)!r} to"
-                    f" {value!r} while Serve is running; Ray would ignore it",
+                    f"{section}.{key}: cannot change from {old!r} to {new!r} while"
+                    " Serve is running; Ray would ignore it",
                     hint="delete the stack and create it again, or keep the old value",
                 )
 

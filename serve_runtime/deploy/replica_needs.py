@@ -27,7 +27,7 @@ class Group(NamedTuple):
 def group(
     override: dict[str, Any], in_code: dict[str, Any], *, complete: bool
 ) -> Group | None:
-    """Return what Ray places together, or None if that is unknown.
+    """Return what Ray places together, or None if that is unknown or nothing yet.
 
     Settings in the config take precedence over those in the code. `complete` states
     whether `in_code` has all of the latter; one that is not a literal is None there.
@@ -39,7 +39,7 @@ def group(
     }:
         return None
     settings = {**in_code, **override}
-    if not _is_valid(settings):
+    if not _is_valid(settings) or _starts_empty(settings):
         return None
     members = _members(settings)
     gang = settings.get("gang_scheduling_config")
@@ -47,6 +47,16 @@ def group(
         return Group(members, settings.get("placement_group_strategy", "PACK"))
     strategy = gang.get("gang_placement_strategy", "PACK")
     return Group(members * gang["gang_size"], strategy)
+
+
+def _starts_empty(settings: dict[str, Any]) -> bool:
+    """Return whether Ray starts no replica before there are requests."""
+    scaling = settings.get("autoscaling_config")
+    if not isinstance(scaling, dict):
+        return False
+    first = scaling.get("initial_replicas")
+    replicas: object = scaling.get("min_replicas", 1) if first is None else first
+    return replicas == 0
 
 
 def _is_valid(settings: dict[str, Any]) -> bool:

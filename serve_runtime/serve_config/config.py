@@ -14,18 +14,19 @@ from raylift.messages import (
     kind,
     printable,
 )
-from raylift.serve_runtime.serve_config import splitters
+from raylift.serve_runtime.serve_config import other_tools, splitters
+from raylift.serve_runtime.serve_config.anchors import with_advice, without_anchors
+from raylift.serve_runtime.serve_config.controller_imports import missing_modules
 from raylift.serve_runtime.serve_config.environment_files import (
     environments,
     inline_files,
 )
 from raylift.serve_runtime.serve_config.excluded_imports import excluded_import
-from raylift.serve_runtime.serve_config.other_tools import recognize
 from raylift.serve_runtime.serve_config.schema import ServeDeploy
 from raylift.serve_runtime.serve_config.source import SourceInfo, inspect
 from raylift.serve_runtime.serve_config.values import with_values
 from raylift.strict_model import refuse, validate
-from raylift.yaml_document import Document, read
+from raylift.yaml_document import Document, parse, read, read_text
 
 if TYPE_CHECKING:
     from raylift.key_path import KeyPath
@@ -67,10 +68,19 @@ def load(path: Path, *, name: str, values: Path | None = None) -> ServeConfig:
     Raises:
         InvalidInput: A file or its code is invalid; contains all problems.
     """
-    document = read(path, name=name)
+    document = _read(path, name)
     if values:
         document = with_values(document, read(values, name=str(values)))
     return check(document, folder=path.resolve().parent)
+
+
+def _read(path: Path, name: str) -> Document:
+    text = read_text(path, name=name)
+    try:
+        return parse(text, name=name)
+    except InvalidInput:
+        other_tools.refuse_several(text, name=name)
+        raise
 
 
 def from_import_path(
@@ -120,13 +130,10 @@ def check(document: Document, *, folder: Path) -> ServeConfig:
             " import_path and its settings to an entry under applications:"
         )
         raise InvalidInput.at(document.location(("import_path",)), text)
-    what, hint = recognize(document.value)
-    if what:
-        raise InvalidInput.at(
-            document.name, f"is {what}, not a Serve config", hint=hint
-        )
-    document = _without_anchors(document)
+    other_tools.refuse(document.value, name=document.name)
+    document = without_anchors(document)
     model, problems = validate(ServeDeploy, document.value, location=document.location)
+    problems = [with_advice(each, document.value) for each in problems]
     problems += _across_applications(document)
     refuse(problems)
     assert model is not None  # noqa: S101 validate returns problems or a model
@@ -154,12 +161,6 @@ def _grpc_arms(applications: list[Application], document: Document) -> list[Prob
             )
             problems.append(Problem(document.location(path), text))
     return problems
-
-
-def _without_anchors(document: Document) -> Document:
-    """Remove top-level keys such as `x-common`, which only hold YAML anchors."""
-    value = {k: v for k, v in document.value.items() if not str(k).startswith("x-")}
-    return replace(document, value=value)
 
 
 def _across_applications(document: Document) -> list[Problem]:
@@ -200,12 +201,16 @@ class _Reader:
         at: KeyPath = ("applications", index)
         item.setdefault("name", "default")
         item.setdefault("route_prefix", "/")
+        if ":" not in item["import_path"]:  # Ray also takes module.attribute
+            item["import_path"] = ":".join(item["import_path"].rsplit(".", 1))
         directory = self._directory(item, at)
         self._inline_files(item, at)
         facts = self._facts(item, at, directory)
         if facts.problem:
             self._report((*at, "import_path"), facts.problem)
         self._check_overrides(item, at, facts)
+        for path, text in missing_modules(item, directory) if directory else ():
+            self._report((*at, *path), text)
         location = self._document.location((*at, "import_path"))
         return Application(item["name"], item, directory, facts, location)
 

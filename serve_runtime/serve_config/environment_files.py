@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raylift.errors import InvalidInput
 from raylift.messages import kind
+from raylift.redaction import without_secrets
 from raylift.yaml_document import read
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def _contents(key: str, value: object, folder: Path) -> object:
 
 def _existing(name: str, folder: Path) -> Path | None:
     """Return the path of a file, or None for one that may be in the image."""
+    if "://" in name:
+        text = f"must be a list of requirements, not '{without_secrets(name)}'"
+        raise InvalidInput.at("", text)
     path = folder / name
     try:
         exists = path.is_file()

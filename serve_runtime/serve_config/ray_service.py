@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raylift.errors import InvalidInput
-from raylift.yaml_document import parse
+from raylift.yaml_document import documents, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_SEPARATOR = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 
 
 def serve_config_of(text: str, *, name: str) -> str:
     """Return `spec.serveConfigV2` of the only RayService in a file of manifests.
 
+    Its `spec` alone, or `serveConfigV2` alone, is sufficient.
+
     Raises:
         InvalidInput: The text is not YAML, or has no or more than one Serve config.
     """
-    parts = [part for part in _documents(text) if _has_content(part)]
-    values = [parse(part, name=name).value for part in parts]
-    specs = [
-        value.get("spec")
-        for value in values
-        if isinstance(value, dict) and value.get("kind") == "RayService"
-    ]
-    configs = [
-        spec["serveConfigV2"]
-        for spec in specs
-        if isinstance(spec, dict) and isinstance(spec.get("serveConfigV2"), str)
-    ]
+    values = [parse(part, name=name).value for part in documents(text)]
+    configs = [config for value in values for config in _configs(value)]
     if len(configs) != 1:
         found = f"found {len(configs)}" if configs else "found none"
         raise InvalidInput.at(
@@ -41,14 +30,14 @@ def serve_config_of(text: str, *, name: str) -> str:
     return f"{configs[0].rstrip()}\n"
 
 
-def _documents(text: str) -> Iterator[str]:
-    """Yield each YAML document, after as many empty lines as precede it."""
-    line = 0
-    for part in _SEPARATOR.split(text):
-        yield "\n" * line + part
-        line += part.count("\n")
-
-
-def _has_content(part: str) -> bool:
-    lines = (line.strip() for line in part.splitlines())
-    return any(line and not line.startswith("#") for line in lines)
+def _configs(value: Any) -> Iterator[str]:  # noqa: ANN401 YAML
+    """Yield the Serve configs in a manifest, a list of manifests, or a part of one."""
+    if not isinstance(value, dict):
+        return
+    if value.get("kind") == "List":
+        for item in value.get("items") or ():
+            yield from _configs(item)
+    elif value.get("kind") in ("RayService", None):
+        for part in (value, value.get("spec")):
+            if isinstance(part, dict) and isinstance(part.get("serveConfigV2"), str):
+                yield part["serveConfigV2"]

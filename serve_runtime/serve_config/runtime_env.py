@@ -73,7 +73,9 @@ def _working_dir(value: str | None) -> str | None:
 def _env_vars(value: dict[str, str]) -> dict[str, str]:
     for name, text in value.items():
         if not name or "=" in name or "\0" in name + text:
-            raise ValueError(f"{name}: not a valid environment variable name")
+            before, sign, _ = name.partition("=")
+            shown = f"{before}=…" if sign else name
+            raise ValueError(f"{shown}: not a valid environment variable name")
     return value
 
 
@@ -166,19 +168,31 @@ class RuntimeEnv(Strict):
 
     @model_validator(mode="after")
     def _keys_combine(self) -> RuntimeEnv:
-        present = [
-            key
-            for key in self.model_fields_set
-            if key in _STORED_NULLS or getattr(self, key) is not None
-        ]
-        managers = [key for key in _MANAGERS if key in present]
-        if len(managers) > 1:
-            raise ValueError(f"{managers[0]} cannot be combined with {managers[1]}")
-        for image in ("container", "image_uri"):
-            others = sorted({*present} - {image} - _WITH_IMAGE)
-            if getattr(self, image) and others:
-                raise ValueError(f"{image} cannot be combined with {others[0]}")
+        if text := conflict(self):
+            raise ValueError(text)
         return self
+
+
+def conflict(*environments: RuntimeEnv) -> str:
+    """Return which keys cannot be combined, or "".
+
+    The keys of a later environment override those of an earlier one, as those of a
+    deployment override those of its application.
+    """
+    values = {
+        key: getattr(each, key)
+        for each in environments
+        for key in each.model_fields_set
+    }
+    present = [k for k, v in values.items() if k in _STORED_NULLS or v is not None]
+    managers = [key for key in _MANAGERS if key in present]
+    if len(managers) > 1:
+        return f"{managers[0]} cannot be combined with {managers[1]}"
+    for image in ("container", "image_uri"):
+        others = sorted({*present} - {image} - _WITH_IMAGE)
+        if values.get(image) and others:
+            return f"{image} cannot be combined with {others[0]}"
+    return ""
 
 
 class ReplicaRuntimeEnv(RuntimeEnv):

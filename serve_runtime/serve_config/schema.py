@@ -18,6 +18,7 @@ from raylift.serve_runtime.serve_config.runtime_env import (
     ControllerRuntimeEnv,
     ReplicaRuntimeEnv,
     RuntimeEnv,
+    conflict,
 )
 from raylift.strict_model import (
     NotNegative,
@@ -30,6 +31,7 @@ _NAME = r"[^\W\d]\w*"
 # importlib imports files whose names are not identifiers, such as price-predict.py.
 _MODULE = r"\w[\w-]*"
 _IMPORT_PATH = re.compile(rf"{_MODULE}(\.{_MODULE})*:{_NAME}(\.{_NAME})*")
+_DOTTED = re.compile(rf"{_MODULE}(\.{_MODULE})*\.{_NAME}")
 # ray/_private/label_utils.py
 _WORD = r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?"
 _PREFIX = rf"(?=.{{1,253}}$){_WORD}(\.{_WORD})*"
@@ -59,11 +61,8 @@ def _import_path(value: str) -> str:
             "DAGDriver was removed from Ray; bind deployments to each other and use"
             " the outermost one"
         )
-    if not _IMPORT_PATH.fullmatch(value):
-        module, _, attribute = value.rpartition(".")
-        dotted = _IMPORT_PATH.fullmatch(f"{module}:{attribute}")
-        meant = f"; did you mean {module}:{attribute}?" if dotted else ""
-        raise ValueError(f"must be module:attribute, not {kind(value)}{meant}")
+    if not _IMPORT_PATH.fullmatch(value) and not _DOTTED.fullmatch(value):
+        raise ValueError(f"must be module:attribute, not {kind(value)}")
     return value
 
 
@@ -146,7 +145,7 @@ def _queue(value: int) -> int:
 
 
 def _dotted(value: object) -> object:
-    if not isinstance(value, str) or not re.fullmatch(r"[\w.]+[:.]\w+", value):
+    if not isinstance(value, str) or not re.fullmatch(r"[\w.-]+[:.]\w+", value):
         raise ValueError(f"must be module:attribute, not {kind(value)}")
     return value
 
@@ -422,6 +421,15 @@ class Application(Strict):
             if deployment.name in seen:
                 raise ValueError(f"deployments: duplicate name '{deployment.name}'")
             seen.add(deployment.name)
+        return self
+
+    @model_validator(mode="after")
+    def _environments_combine(self) -> Application:
+        for number, deployment in enumerate(self.deployments):
+            options = deployment.ray_actor_options or RayActorOptions()
+            if text := conflict(self.runtime_env, options.runtime_env):
+                key = f"deployments[{number}].ray_actor_options.runtime_env"
+                raise ValueError(f"{key}: with that of the application: {text}")
         return self
 
     @model_validator(mode="after")

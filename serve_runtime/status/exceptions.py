@@ -6,10 +6,11 @@ the innermost exception, or what a subprocess wrote last.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from raylift.messages import printable
-from raylift.redaction import without_tokens
+from raylift.redaction import without_secrets
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in|$)')
@@ -45,7 +46,7 @@ _LIMIT = 300
 
 def explain(message: str) -> str:
     """Return the user's exception and its `file:line`, or the message's first text."""
-    cause = without_tokens(_explained(_lines(message)))
+    cause = without_secrets(_explained(_lines(message)))
     if OVERRIDES in message and cause.startswith(_NOT_IMPORTED):
         return f"{cause}: {_OVERRIDDEN}"
     return cause
@@ -60,7 +61,7 @@ def _explained(lines: list[str]) -> str:
     if lines[at] == _DIED:
         return "its process died while starting: it crashed, or was killed"
     location = _own_frame(lines[:at]) or _own_frame(lines)
-    cause = _validation_error(lines[at:]) or lines[at].strip()
+    cause = _validation_error(lines[at:]) or _text_of(lines[at:])
     return printable(cause, limit=_LIMIT) + (f" ({location})" if location else "")
 
 
@@ -109,9 +110,17 @@ def _is_exception(lines: list[str], index: int) -> bool:
     line = lines[index]
     if _EXCEPTION.match(line.strip()):
         return True
-    # A frame is followed by its source and, in newer Python versions, by a marker.
-    after_frame = any(map(_FRAME.match, lines[max(0, index - 3) : index]))
+    # The next lines of a message can look like an exception as well.
+    indented = itertools.takewhile(lambda each: each[:1] == " ", lines[index - 1 :: -1])
+    after_frame = index > 0 and any(map(_FRAME.match, indented))
     return after_frame and bool(_ANY_EXCEPTION.match(line))
+
+
+def _text_of(lines: list[str]) -> str:
+    """Return the first line of an exception, with the next one if it is a heading."""
+    first, *rest = (line.strip() for line in lines)
+    after = next(filter(None, rest), "") if first.endswith(":") else ""
+    return f"{first} {after}".rstrip()
 
 
 def _validation_error(lines: list[str]) -> str:

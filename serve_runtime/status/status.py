@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from raylift.redaction import without_secrets
+
 if TYPE_CHECKING:
     from raylift.serve_runtime.ray_api.dashboard import RayNode
     from raylift.serve_runtime.release import Release
@@ -92,7 +94,7 @@ def _application(name: str, item: dict[str, Any]) -> ApplicationStatus:
     return ApplicationStatus(
         name=name,
         status=str(item.get("status", "NOT_STARTED")),
-        message=item.get("message") or "",
+        message=without_secrets(item.get("message") or ""),
         route_prefix=item.get("route_prefix"),
         source=item.get("source", ""),
         deployed=item.get("deployed_app_config"),
@@ -107,7 +109,7 @@ def _deployment(name: str, item: dict[str, Any]) -> DeploymentStatus:
     return DeploymentStatus(
         name=name,
         status=str(item.get("status", "")),
-        message=item.get("message") or "",
+        message=without_secrets(item.get("message") or ""),
         target=int(item.get("target_num_replicas") or 0),
         replicas=dict(Counter(str(r.get("state")) for r in replicas)),
         needs=dict(item.get("required_resources") or {}),

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from raylift.messages import printable
-from raylift.redaction import without_tokens
+from raylift.redaction import without_secrets
 
 if TYPE_CHECKING:
     from raylift.serve_runtime.ray_api.dashboard import CrashedWorker, Dashboard
@@ -23,7 +23,16 @@ _ERROR = re.compile(
     r"(Fatal Python error|terminate called|what\(\)|[\w.]+(Error|Exception)\b): ?"
     r"|.*\b(CUDA error|[Oo]ut of memory)"
 )
-_USAGE = "usage: default_worker.py"
+# What argparse, click, typer, absl and fire write about unknown arguments.
+_ARGUMENTS = re.compile(
+    r"usage: |no such option|unrecognized arguments|unknown command.line flag"
+    r"|could not consume arg",
+    re.IGNORECASE,
+)
+_ABOUT_ARGUMENTS = re.compile(
+    r"error|no such option|unrecognized|unknown|could not consume", re.IGNORECASE
+)
+_BOX = " │╭╰─╮╯"  # which typer draws around an error
 
 
 def import_exit(dashboard: Dashboard, application: str) -> str:
@@ -44,7 +53,7 @@ def replica_exit(dashboard: Dashboard, application: str, deployment: str) -> str
     _, lines = _crash(dashboard, f"{marker}$")
     error = _last_error(lines)
     return (
-        f"its process died: {printable(without_tokens(error), limit=300)}"
+        f"its process died: {printable(without_secrets(error), limit=300)}"
         if error
         else ""
     )
@@ -70,10 +79,12 @@ def _last_error(lines: list[str]) -> str:
 
 
 def _reason(lines: list[str], code: str) -> str:
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    if any(line.startswith(_USAGE) for line in lines):
-        error = last.removeprefix("default_worker.py: error: ")
+    lines = [text for line in lines if (text := line.strip(_BOX))]
+    last = lines[-1] if lines else ""
+    if any(map(_ARGUMENTS.search, lines)):
+        errors = [line for line in lines if _ABOUT_ARGUMENTS.search(line)] or [last]
+        error = re.sub(r"^(.*: )?error: ", "", errors[-1], flags=re.IGNORECASE)
         short = printable(error, limit=80)
         return f"its code parses command-line arguments, here those of Ray: {short}"
     reason = _last_error(lines) or last or f"exit code {code or 'unknown'}"
-    return printable(without_tokens(reason), limit=300)
+    return printable(without_secrets(reason), limit=300)

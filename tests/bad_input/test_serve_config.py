@@ -56,7 +56,6 @@ CONFIGS = {
     "a backslash in a route": (_app("route_prefix: /a\\b"), 4, "route_prefix", r"must not contain '\'"),
     "a route of Ray's": (_app("route_prefix: /-/healthz"), 4, "route_prefix", "routes under /-/ are reserved by Ray"),
     # values of import_path
-    "dots alone": (HEAD.replace("main:app", "main.app"), 2, "import_path", "; did you mean main:app?"),
     "a dot before": (HEAD.replace("main:app", ".main:app"), 2, "import_path", "must be module:attribute"),
     "a dot before the colon": (HEAD.replace("main:app", "main.:app"), 2, "import_path", "must be module:attribute"),
     "a dot at the end": (HEAD.replace("main:app", "main:app."), 2, "import_path", "must be module:attribute"),
@@ -104,8 +103,17 @@ CONFIGS = {
     "a number as a variable": (_env("working_dir: ., env_vars: {TOKEN: 4711}"), 3, "env_vars.TOKEN", "must be a string, not a number; put it in quotes"),
     "a policy by its old name": (_deployment("autoscaling_config: {policy: {name: 'm:f'}}"), 4, "policy.name", "has been ignored since Ray 2.51; use policy_function"),
     "a variable without a name": (_env("working_dir: ., env_vars: {'': x}"), 3, "env_vars", "not a valid environment variable name"),
-    "a variable with a sign in it": (_env("working_dir: ., env_vars: {A=B: x}"), 3, "env_vars", "A=B: not a valid environment variable"),
+    "a variable with a sign in it": (_env("working_dir: ., env_vars: {A=B: x}"), 3, "env_vars", "A=…: not a valid environment variable"),
     "more than variables for the controller": ("controller_options: {runtime_env: {pip: [x]}}\n" + HEAD, 1, "controller_options.runtime_env.pip", "unknown key"),
+    # keys of an application and of its deployment that cannot be combined
+    "an image for a replica": (_deployment("ray_actor_options: {runtime_env: {image_uri: 'x/y:1'}}"), 2, "deployments[0].ray_actor_options.runtime_env", "with that of the application: image_uri cannot be combined with working_dir"),
+    "a container for a replica": (_deployment("ray_actor_options: {runtime_env: {container: {image: x}}}"), 2, "runtime_env", "container cannot be combined with working_dir"),
+    "conda for a replica": (_env("working_dir: ., pip: [a]") + "    deployments: [{name: A, ray_actor_options: {runtime_env: {conda: base}}}]\n", 2, "runtime_env", "pip cannot be combined with conda"),
+    "uv for a replica": (_env("working_dir: ., pip: [a]") + "    deployments: [{name: A, ray_actor_options: {runtime_env: {uv: [a]}}}]\n", 2, "runtime_env", "pip cannot be combined with uv"),
+    # secrets in the wrong place
+    "a forgotten colon": (_env("working_dir: ., env_vars: DB_PASSWORD=hunter2"), 3, "env_vars", "must be a mapping, not a string"),
+    "a forgotten value": (_env("working_dir: ., env_vars: {DB_PASSWORD=hunter2}"), 3, "env_vars.DB_PASSWORD=***", "must be a string, not null"),
+    "a requirement with a password": (_env("working_dir: ., pip: 'git+https://me:hunter2@git.example/x'"), 3, "runtime_env.pip", "must be a list of requirements, not 'git+https***"),
     # keys that cannot be combined
     "nothing for options": (_deployment("ray_actor_options: "), 4, "ray_actor_options", "must not be null; set a value or remove the key"),
     "nothing for logging": (_deployment("logging_config: "), 4, "logging_config", "must not be null"),
@@ -200,6 +208,25 @@ SPLIT = """applications:
   - name: Splitter
     user_config: {arms: {model: 1}}
 """
+
+
+POLICY = _deployment(
+    "autoscaling_config: {max_replicas: 2, policy: {policy_function: 'my-rules:nightly'}}"
+)
+ROUTER = _deployment("request_router_config: {request_router_class: 'routers:Mine'}")
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "module"),
+    [(POLICY, "my-rules.py", "my-rules"), (ROUTER, "routers/__init__.py", "routers")],
+)
+def test_a_module_that_only_the_application_has_is_not_for_the_controller(
+    project, text, file, module
+):
+    written = project.write(**{"serve.yaml": text})
+    assert written.run("deploy").code == 3  # no stack; the module may be in the image
+    (error,) = written.write(**{file: ""}).refused("deploy")
+    assert f"Ray's controller cannot import {module}, which is in working_dir" in error
 
 
 def test_an_arm_that_http_cannot_reach_is_refused(project):

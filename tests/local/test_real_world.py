@@ -165,6 +165,11 @@ def test_an_invalid_application_of_another_tool_blocks_no_deploy(empty):
     assert empty.application("theirs")["status"] == "DEPLOYING"
     empty.run("deploy", _write(empty, "next", PRICE))
     assert empty.get("/next") == (200, "v1")
+    missing = {"pip": "/nor/here/requirements.txt"}
+    invalid = _write(empty, "invalid", PRICE, runtime_env=missing)
+    assert "/nor/here/" in empty.run("deploy", invalid, code=2).stderr
+    assert "invalid" not in empty.names()
+    assert empty.get("/next") == (200, "v1")
     blocked = empty.run("delete", "mine", code=5)
     assert "cannot delete mine: Ray rejects application 'theirs'" in blocked.stderr
     assert empty.get("/mine") == (200, "v1")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from raylift.redaction import REDACTED, redacted
+from raylift.redaction import REDACTED, redacted, without_secrets
 from raylift.serve_runtime.deploy.plan import plan
 
 # Keys and values are concatenated where a secret scanner would report this file.
@@ -62,6 +62,30 @@ SECRETS = {
     "a JSON Web Token": {"x": "ey" + "J" + "one" * 5 + ".one"},
     "a private key": {"x": "-----BEGIN RSA " + "PRIVATE KEY-----one"},
     "a bearer token": {"x": "Bearer one_one_one"},
+    "API_KEY": {"OPENAI_API_KEY": "one"},
+    "SECRET_KEY": {"SECRET_KEY": "one"},
+    "X-Api-Key": {"X-Api-Key": "one"},
+    "apikey": {"apikey": "one"},
+    "conn_str": {"conn_str": "one"},
+    "webhook_url": {"webhook_url": "one"},
+    "jwt": {"jwt": "one"},
+    "passcode": {"passcode": "one"},
+    "a numbered password": {"password2": "one"},
+    "a numbered key": {"api_key_1": "one"},
+    "private_key_pem": {"private_key_pem": "one"},
+    "envs": {"envs": {"PLAIN": "one"}},
+    "a flag and its value": {"args": ["--password", "one"]},
+    "a flag with its value": {"args": ["--password=one"]},
+    "an assignment": {"x": "password=one"},
+    "a query": {"url": "https://api.example/x?apikey=one"},
+    "a Stripe key": {"x": "sk" + "_live_" + "one" * 6},
+    "a Groq key": {"x": "gs" + "k_" + "one" * 10},
+    "an NVIDIA key": {"x": "nv" + "api-" + "one" * 10},
+    "a Replicate token": {"x": "r8" + "_" + "one" * 10},
+    "a SendGrid key": {"x": "S" + "G." + "one" * 7 + "." + "one" * 7},
+    "a Vault token": {"x": "hv" + "s." + "one" * 10},
+    "a Docker token": {"x": "dckr" + "_pat_" + "one" * 10},
+    "a Slack webhook": {"x": "https://hooks.slack" + ".com/services/one"},
 }
 PLAIN = {
     "max_tokens": 4096,
@@ -77,6 +101,10 @@ PLAIN = {
     "temperature": 0.7,
     "model": "sk-learn",
     "author": "ann",
+    "args": ["--model", "llama", "--verbose"],
+    "monkey": "george",
+    "DATABASE": "db",
+    "prompt": "Answer: 'yes' or 'no'",
 }
 
 
@@ -100,3 +128,22 @@ def test_settings_are_not_secrets():
 def test_a_value_that_is_not_set_is_shown_as_such():
     assert redacted(None, ("env_vars", "A")) is None
     assert redacted({"A": "x"}, ("env_vars",)) == {"A": REDACTED}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("OPENAI_API_KEY=xyz here", "OPENAI_API_KEY=*** here"),
+        ("X-Api-Key=xyz", "X-Api-Key=***"),
+        ("password: 'abc'", "password: ***"),
+        ('{"password":"a b c", "x": 1}', '{"password":***, "x": 1}'),
+        ("serve --api-key abc --port 1", "serve --api-key *** --port 1"),
+        ("Cookie: session=abc", "Cookie: ***"),
+        ("ValueError: bad password=hunter2", "ValueError: bad password=***"),
+        ("token: must be a string", "token: must be a string"),
+        ("run with --token --port 1", "run with --token --port 1"),
+        ("name='x', size=3", "name='x', size=3"),
+    ],
+)
+def test_a_secret_in_a_text_is_replaced(text, shown):
+    assert without_secrets(text) == shown

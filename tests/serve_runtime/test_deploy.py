@@ -111,7 +111,7 @@ class Ray:
         for name, each in named.items():
             self.documents[name] = each
             self.times[name] = self.puts
-            if reason := each["args"].get("refused"):
+            if reason := each.get("args", {}).get("refused"):
                 raise Rejected(reason)  # the rest of the request has no effect
         self.documents = named
         if self.loses_next:
@@ -257,9 +257,12 @@ def test_a_delete_that_such_an_application_blocks_is_a_conflict(cluster, invalid
 def test_a_change_that_is_rejected_beside_such_an_application_is_undone(
     cluster, invalid
 ):
-    with pytest.raises(InvalidInput, match=REASON):
-        _deploy(cluster, REFUSED)
-    assert cluster.dashboard.documents == {"a": OLD, "z": invalid}
+    for name in ("a", "b"):
+        document = {**REFUSED, "name": name, "route_prefix": f"/{name}"}
+        document["args"] = {**document["args"], "refused": "mine"}
+        with pytest.raises(InvalidInput, match="mine"):
+            _deploy(cluster, document)
+        assert cluster.dashboard.documents == {"a": OLD, "z": invalid}
 
 
 SURGE = Added("a", "D", "max_surge_percent", 100, "")

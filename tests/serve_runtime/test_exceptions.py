@@ -46,6 +46,9 @@ ERROR = (
     "    For further information visit https://errors.pydantic.dev/2.14/v/x\n"
 )
 INVALID = "pydantic_core._pydantic_core.ValidationError"
+CONSTRUCTOR = (
+    f'{RAY}  File "/tmp/r/working_dir_files/f/model.py", line 8, in __init__\n'
+)
 MESSAGES = {
     "a version that does not exist": (
         (
@@ -147,6 +150,40 @@ MESSAGES = {
         ),
         "SyntaxError: invalid syntax (f/model.py:2)",
     ),
+    **{
+        name: (
+            f"{CONSTRUCTOR}    raise Wrong(text)\n{text}\n",
+            f"{expected} (f/model.py:8)",
+        )
+        for name, text, expected in (
+            (
+                "a message of two lines",
+                "ValueError: bad value\nhint: set x",
+                "ValueError: bad value",
+            ),
+            (
+                "a comparison",
+                "AssertionError: shapes differ\nexpected: 3\ngot: 4",
+                "AssertionError: shapes differ",
+            ),
+            (
+                "a heading and its text",
+                "RuntimeError: Error(s) in loading Net:\n\tMissing key(s): a",
+                "RuntimeError: Error(s) in loading Net: Missing key(s): a",
+            ),
+            ("a text on the next line", "ValueError:\n  no x", "ValueError: no x"),
+            (
+                "an error with the original one",
+                "ImportError: numpy.core failed\n\nOriginal error was: libx.so",
+                "ImportError: numpy.core failed",
+            ),
+            (
+                "a password",
+                "ValueError: bad password=hunter2",
+                "ValueError: bad password=***",
+            ),
+        )
+    },
     "a heading alone": ("Deploying app 'a' failed:\n", "Deploying app 'a' failed:"),
     "a process that died": (
         "The deployment failed to start 3 times in a row. Error:\nActorDiedError()",
@@ -185,6 +222,39 @@ EXITS = {
         (
             "its code parses command-line arguments, here those of Ray: unrecognized"
             " arguments: --node-ip"
+        ),
+    ),
+    "arguments of typer": (
+        "",
+        [
+            "Usage: default_worker.py [OPTIONS]",
+            "Try 'default_worker.py --help' for help.",
+            "╭─ Error ─────────────────────────╮",
+            "│ No such option: --node-ip       │",
+            "╰─────────────────────────────────╯",
+        ],
+        (
+            "its code parses command-line arguments, here those of Ray: No such option:"
+            " --node-ip"
+        ),
+    ),
+    "arguments of click": (
+        "",
+        ["Usage: a [OPTIONS]", "", "Error: No such option: --node-ip"],
+        (
+            "its code parses command-line arguments, here those of Ray: No such option:"
+            " --node-ip"
+        ),
+    ),
+    "arguments of absl": (
+        "",
+        [
+            "FATAL Flags parsing error: Unknown command line flag 'node-ip'",
+            "Pass --helpshort or --helpfull to see help on flags.",
+        ],
+        (
+            "its code parses command-line arguments, here those of Ray: FATAL Flags"
+            " parsing error: Unknown command line flag 'node-ip'"
         ),
     ),
     "a last word": ("", ["MODEL_PATH is not set"], "MODEL_PATH is not set"),

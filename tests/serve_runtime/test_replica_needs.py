@@ -82,6 +82,8 @@ def test_the_bundles_are_those_that_ray_places(name):
         ({}, {"placement_group_bundles": None}),
         ({}, {"gang_scheduling_config": None}),
         ({"ray_actor_options": {"fallback_strategy": [{"label_selector": ZONE}]}}, {}),
+        ({"autoscaling_config": {"min_replicas": 0, "max_replicas": 2}}, {}),
+        ({"autoscaling_config": {"initial_replicas": 0, "min_replicas": 0}}, {}),
     ],
 )
 def test_what_the_code_does_not_show_is_unknown(override, in_code):

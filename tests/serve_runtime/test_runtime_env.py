@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from raylift.serve_runtime.serve_config import runtime_env as ours
@@ -15,6 +15,7 @@ from raylift.strict_model import validate
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from ray._private.utils import parse_runtime_env_for_task_or_actor
+    from ray.serve._private.utils import override_runtime_envs_except_env_vars
     from ray.serve.schema import RayActorOptionsSchema
 
 _WORDS = st.sampled_from(["", "x", "torch==2.0", "requirements.txt", "env.yml", "base"])
@@ -138,3 +139,34 @@ def test_raylift_and_ray_agree(folder, value):
 def test_only_pip_reads_its_packages_from_a_file(folder):
     assert _problems({"conda": {"packages": "env.yml"}}, folder) == []
     assert _problems({"pip": {"packages": "env.yml"}}, folder) != []
+
+
+_PAIRED = {
+    "pip": ["a"],
+    "uv": ["a"],
+    "conda": "base",
+    "image_uri": "x:1",
+    "container": {"image": "x"},
+    "env_vars": {"A": "b"},
+    "excludes": ["x"],
+    "working_dir": "https://a/b.zip",
+    "py_modules": ["https://a/b.zip"],
+    "config": {"setup_timeout_seconds": 9},
+    "worker_process_setup_hook": "m.f",
+}
+_VALID = st.lists(st.sampled_from(sorted(_PAIRED)), max_size=3, unique=True).map(
+    lambda keys: {key: _PAIRED[key] for key in keys}
+)
+
+
+@settings(max_examples=1000)
+@given(application=_VALID, deployment=_VALID)
+def test_raylift_and_ray_agree_on_the_environment_of_a_replica(
+    folder, application, deployment
+):
+    """A deployment's keys override those of its application."""
+    pair = application, deployment
+    assume(not any(_problems(each, folder) for each in pair))
+    merged = override_runtime_envs_except_env_vars(*pair)
+    found = ours.conflict(*map(ours.RuntimeEnv.model_validate, pair))
+    assert bool(found) == bool(_rejection(merged)), (merged, _rejection(merged))
