@@ -48,14 +48,14 @@ _VALUE = re.compile(
 
 # A token with the rest of its word.
 _TOKEN = re.compile(rf"(?:{_VALUE.pattern})[^\s\"'<>]*", re.IGNORECASE)
-_VALUE_TEXT = r"""(?:"[^"\n]*"|'[^'\n]*'|[^\s"',;)}]+)"""
-# `password=x`, `"token": "x"`, `token: 'x'`, `Cookie: a=x`. Other text after a colon is
-# prose.
+_TEXT = r"""(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"',;)}]+)"""
+# `password=x`, `"token": "x"`, `token: 'x'`; other text after a colon is prose.
 _ASSIGNED = re.compile(
-    r"""(?P<lead>(?P<name>[A-Za-z][\w-]*)(\s*=\s*|["']\s*:\s*|:\s*(?=["']|\w+=)))"""
-    rf"{_VALUE_TEXT}"
+    r"""(?P<lead>(?P<name>[A-Za-z][\w-]*)(\s*=\s*|["']\s*:\s*|:\s*(?=["'])))"""
+    rf"{_TEXT}"
 )
-_FLAG = re.compile(rf"(?P<lead>--(?P<name>[A-Za-z][\w-]*)\s+)(?!-){_VALUE_TEXT}")
+_FLAG = re.compile(rf"(?P<lead>--(?P<name>[A-Za-z][\w-]*)\s+)(?!-){_TEXT}")
+_COOKIE = re.compile(r"(?P<lead>\bcookie:[ \t]*)[^\r\n\"']+", re.IGNORECASE)
 _PEM = re.compile(r"-----BEGIN [^-]*PRIVATE KEY.*?(-----END [^-]*-----|\Z)", re.DOTALL)
 
 
@@ -108,8 +108,11 @@ def without_tokens(text: str) -> str:
 def without_secrets(text: str) -> str:
     """Return a text in which private keys, tokens and assigned secrets are replaced."""
     text = without_tokens(_PEM.sub(REDACTED, text))
+    text = _COOKIE.sub(rf"\g<lead>{REDACTED}", text)
     return _FLAG.sub(_assigned, _ASSIGNED.sub(_assigned, text))
 
 
 def _assigned(match: re.Match[str]) -> str:
-    return f"{match['lead']}{REDACTED}" if _is_secret_name(match["name"]) else match[0]
+    if _is_secret_name(match["name"]):
+        return f"{match['lead']}{REDACTED}"
+    return match["lead"] + _ASSIGNED.sub(_assigned, match["value"])
