@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import zipfile
 
 import pytest
 from project import make_project, running, wait_until
@@ -278,3 +279,47 @@ def test_a_module_name_with_a_hyphen_is_deployed(empty):
     file = _write(empty, "hyphen", PRICE, import_path="price-predict:app")
     empty.run("deploy", file)
     assert empty.get("/hyphen") == (200, "v1")
+
+
+IMPORTED = """
+apiVersion: v1
+kind: ConfigMap
+---
+apiVersion: ray.io/v1
+kind: RayService
+metadata: {name: imported}
+spec:
+  serveConfigV2: |
+    x-replicas: &replicas {num_replicas: 1}
+    applications:
+      - name: imported
+        route_prefix: /imported
+        import_path: model.app
+        runtime_env:
+          working_dir: imported
+          excludes: ["*.bin"]
+          env_vars: {DB_PASSWORD: hunter1}
+        deployments: [{<<: *replicas, name: Price}]
+"""
+
+
+def test_a_config_of_a_manifest_is_deployed_without_excluded_files_and_secrets(empty):
+    _write(empty, "imported", PRICE)
+    empty.write("imported/weights.bin", "large")
+    empty.write("imported/data/rows.csv", "1")
+    empty.write("imported/.rayignore", "data/")
+    empty.write("service.yaml", IMPORTED)
+    refused = empty.run("deploy", "service.yaml", code=2)
+    assert "run `raylift import service.yaml > serve.yaml`" in refused.stderr
+    config = empty.run("import", "service.yaml").stdout
+    first = empty.run("deploy", str(empty.write("serve.yaml", config)))
+    assert empty.get("/imported") == (200, "v1")
+    desired = json.loads((empty.state_dir / "desired.json").read_text())
+    uri = desired["applications"]["imported"]["runtime_env"]["working_dir"]
+    package = uri.removeprefix("file://")
+    assert zipfile.ZipFile(package).namelist() == ["model.py"]
+    empty.write("serve.yaml", config.replace("hunter1", "hunter2"))
+    plans = [empty.run("deploy", "--dry-run", *extra) for extra in ([], ["--json"])]
+    shown = "".join(done.stdout + done.stderr for done in (first, *plans))
+    assert "DB_PASSWORD: changed" in shown
+    assert "hunter" not in shown
