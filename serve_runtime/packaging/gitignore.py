@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from typing import TYPE_CHECKING, Any, AnyStr, NamedTuple
 
 from pathspec import PathSpec
@@ -23,7 +24,6 @@ from pathspec.patterns.gitignore.basic import GitIgnoreBasicPattern
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterable
 
 _OURS, _GITS, _RAYS = RULE_FILES = (".rayliftignore", ".gitignore", ".rayignore")
@@ -32,12 +32,20 @@ _NO_RULES = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR}
 """Errors of opening a missing rule file, a link or a directory; Git skips these."""
 
 
-class _RayPattern(GitIgnoreBasicPattern):
-    """A pattern as in the older pathspec in Ray, whose `!foo` matches only foo."""
+_STARS = re.compile(r"\s*!?\\?/?\*\*/(\*\*(/|\s*$)|\s*$)")
+
+
+class RayPattern(GitIgnoreBasicPattern):
+    """A pattern as in the older pathspec in Ray.
+
+    Its `!foo` matches only foo, and its `**/**/foo` and `**/` match nothing.
+    """
 
     @classmethod
     def pattern_to_regex(cls, pattern: AnyStr) -> tuple[AnyStr | None, bool | None]:
         """Return the expression of a pattern, and whether it ignores."""
+        if isinstance(pattern, str) and _STARS.match(pattern):
+            return None, None
         expression, ignores = super().pattern_to_regex(pattern)
         if isinstance(expression, str) and ignores is False:
             expression = expression.replace("(?:/|$)", "$")
@@ -146,16 +154,16 @@ def _rays(lines: Iterable[str], depth: int) -> tuple[tuple[int, PathSpec[Any]], 
     patterns = [pattern for line in lines if (pattern := _rays_pattern(line))]
     spec = PathSpec(patterns)
     if spec.match_file("."):  # as `?` does; Ray then skips the whole directory
-        spec = PathSpec.from_lines(_RayPattern, ["*"])
+        spec = PathSpec.from_lines(RayPattern, ["*"])
     return ((depth, spec),) if len(spec) else ()
 
 
-def _rays_pattern(line: str) -> _RayPattern | None:
+def _rays_pattern(line: str) -> RayPattern | None:
     """Parse a line for Ray; return None for comments and invalid patterns."""
     if line.strip().removeprefix("!") == "/":
         return None
     try:
-        return _RayPattern(line)
+        return RayPattern(line)
     except GitIgnorePatternError:
         return None
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import hashlib
+import itertools
 import os
 import shutil
 import socket
@@ -23,15 +24,18 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
+from pathspec import PathSpec
 
 from raylift.errors import InvalidInput, RayliftError
 from raylift.redaction import without_secrets
 from raylift.serve_runtime.packaging import file_tree, stat_cache, zip_archive
+from raylift.serve_runtime.packaging.gitignore import RayPattern
 from raylift.serve_runtime.packaging.package import MAX_BYTES, Package, pack
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from ray._private.runtime_env.packaging import create_package
+    from ray._private.thirdparty.pathspec import PathSpec as RaysPathSpec
 
 LOCATION = "serve.yaml:7: applications[0].runtime_env.working_dir"
 GIT = shutil.which("git")
@@ -799,6 +803,21 @@ def test_rayignore_files_and_excludes_mean_what_they_mean_to_ray(rules, excludes
         if not name.startswith(".git/") and not name.endswith(".rayignore")
     }
     assert {file.path for file in found.files} == by_ray
+
+
+def test_every_short_pattern_means_what_it_means_to_ray():
+    paths = {"a", "foo/a", "foo/bar/a", "x/y/z", "b", "a/b"}
+    words = ("**", "a", "*", "foo", "x*")
+    for length in range(1, 5):
+        for parts in itertools.product(words, repeat=length):
+            pattern = "/".join(parts)
+            for ends in itertools.product(("", "/"), repeat=2):
+                rules = [pattern.join(ends)]
+                for lines in (rules, ["*", f"!{rules[0]}"]):
+                    ours = PathSpec.from_lines(RayPattern, lines)
+                    rays = RaysPathSpec.from_lines("gitwildmatch", lines)
+                    matched = set(ours.match_files(paths))
+                    assert matched == set(rays.match_files(paths)), lines
 
 
 @pytest.mark.parametrize("pattern", ["!", "\\", "a\\", "/", "!/", "", "# x"])
