@@ -38,16 +38,15 @@ _WELL_KNOWN = (
     r"|\bdckr_pat_[\w-]{20}|hooks\.slack\.com/services/\w"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY"
 )
-_VALUE = re.compile(
+_VALUE = (
     r"://[^/\s@]+@"  # a password or a token in a URL
     r"|[?&](X-Amz-Signature|X-Goog-Signature|sig|signature|token|access_token|api_?key"
     r"|key|password)="
-    rf"|\b(Bearer|Basic) [\w+/=.-]{{8}}|{_WELL_KNOWN}",
-    re.IGNORECASE,
+    rf"|\b(Bearer|Basic) [\w+/=.-]{{8}}|{_WELL_KNOWN}"
 )
 
 # A token with the rest of its word.
-_TOKEN = re.compile(rf"(?:{_VALUE.pattern})[^\s\"'<>]*", re.IGNORECASE)
+_TOKEN = re.compile(rf"(?:{_VALUE})[^\s\"'<>]*", re.IGNORECASE)
 _TEXT = r"""(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"',;)}]+)"""
 # `password=x`, `"token": "x"`, `token: 'x'`; other text after a colon is prose.
 _ASSIGNED = re.compile(

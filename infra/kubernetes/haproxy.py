@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from raylift.infra.kubernetes.ray_config import Ray
 
 SINCE = (2, 60, 0)  # the first version that raylift was tested with
-_KEY = "haproxy"
+_NAME = "haproxy"  # of the volume, of the file in it, and in the ConfigMap's name
 _FOLDER = "/run/raylift"
-_VOLUME = "haproxy"
 _EXECUTABLE = 0o555
 _SOCKETS = "/tmp/haproxy-serve"  # noqa: S108 Ray's directory for HAProxy, in a pod
 _METRICS, _STATS = 9101, 8404  # Ray's defaults
@@ -49,7 +48,7 @@ def fixed(ray: Ray) -> dict[str, str]:
     if not is_used(ray):
         return {}
     return {
-        **serve_proxy.haproxy(f"{_FOLDER}/{_KEY}"),
+        **serve_proxy.haproxy(f"{_FOLDER}/{_NAME}"),
         # The wrapper closes these ports, in a file with this extension.
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{_SOCKETS}/haproxy.cfg",
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(_METRICS),
@@ -60,21 +59,21 @@ def fixed(ray: Ray) -> dict[str, str]:
 def volumes(scope: ObjectScope, ray: Ray) -> list[dict[str, Any]]:
     """Return the volume with the wrapper, as a pod spec has it."""
     source = {"name": wrapper_name(scope), "defaultMode": _EXECUTABLE}
-    return [{"name": _VOLUME, "configMap": source}] if is_used(ray) else []
+    return [{"name": _NAME, "configMap": source}] if is_used(ray) else []
 
 
 def mounts(ray: Ray) -> list[dict[str, Any]]:
     """Return the mount of the wrapper, as a container has it."""
-    mount = {"name": _VOLUME, "mountPath": _FOLDER, "readOnly": True}
+    mount = {"name": _NAME, "mountPath": _FOLDER, "readOnly": True}
     return [mount] if is_used(ray) else []
 
 
 def wrapper_name(scope: ObjectScope) -> str:
     """Return the name of the ConfigMap with the wrapper."""
-    return f"{scope.stack}-{_KEY}"
+    return f"{scope.stack}-{_NAME}"
 
 
 def wrapper_data() -> dict[str, str]:
     """Return the data of the ConfigMap with the wrapper."""
     ports = {"metrics": _METRICS, "stats": _STATS}
-    return {_KEY: serve_proxy.wrapper(folder=_SOCKETS, run=_RUN, **ports)}
+    return {_NAME: serve_proxy.wrapper(folder=_SOCKETS, run=_RUN, **ports)}

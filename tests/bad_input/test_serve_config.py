@@ -65,7 +65,7 @@ CONFIGS = {
     # runtime_env
     "no folder": (_env("working_dir: ''"), 3, "working_dir", "must not be empty"),
     "a folder that is not there": (_env("working_dir: /no/where"), 3, "working_dir", "/no/where does not exist"),
-    "the home of an unknown user": (_env("working_dir: ~nobody-here/x"), 3, "working_dir", "~nobody-here/x: not a valid directory name"),
+    "a home directory of an unknown user": (_env("working_dir: ~nobody-here/x"), 3, "working_dir", "~nobody-here/x: not a valid directory name"),
     "a folder with a NUL": (_env('working_dir: "a\\0b"'), 3, "working_dir", r"a\x00b: not a valid directory name"),
     "a folder of 300 letters": (_env(f"working_dir: {'a' * 300}"), 3, "working_dir", "file name too long"),
     "a file for a folder": (_env("working_dir: main.py"), 3, "working_dir", "main.py is not a directory"),
